@@ -1,0 +1,240 @@
+//! The steps of a cache, as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Group, Wanted};
+use crate::{conditions::CREDENTIALS, connection::Connection, decision, status::Impact};
+
+/// One mutation of a cache, or of its Secret.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Makes the connection Secret, with a new token.
+    MakeCredentials {
+        /// What it says apart from the token.
+        connection: Connection,
+    },
+    /// Brings the connection Secret up to date; its token stays.
+    WriteConnection {
+        /// Its uid.
+        secret_uid: String,
+        /// What it says apart from the token.
+        connection: Connection,
+    },
+    /// Creates the group, encrypted, with its owner tags in the call itself.
+    Create(Box<CreateGroup>),
+    /// Modifies the group at once.
+    Modify(Box<Changes>),
+    /// Sends the token of this Secret.
+    SendToken {
+        /// The Secret's uid.
+        secret_uid: String,
+        /// Beside the old token, or instead of it.
+        strategy: Strategy,
+    },
+    /// More replicas.
+    IncreaseReplicas {
+        /// How many there are to be.
+        replicas: i32,
+    },
+    /// Fewer replicas.
+    DecreaseReplicas {
+        /// How many there are to be.
+        replicas: i32,
+    },
+    /// Adds tags, or changes their values.
+    AddTags {
+        /// The group.
+        arn: String,
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Removes tags.
+    RemoveTags {
+        /// The group.
+        arn: String,
+        /// Their keys.
+        keys: BTreeSet<String>,
+    },
+    /// Deletes the group.
+    Delete {
+        /// The final snapshot's name; none is made if absent.
+        final_snapshot: Option<String>,
+    },
+}
+
+/// How a token replaces another: first beside it, then instead of it.
+///
+/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth.html#auth-modifyng-token>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Both tokens are accepted.
+    Rotate,
+    /// Only the new one is.
+    Set,
+}
+
+/// The record of a token that AWS has beside the old one.
+pub(super) fn rotating(secret_uid: &str) -> String {
+    format!("rotating:{secret_uid}")
+}
+
+/// What a group is created with. Encryption is not among it: it is always on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateGroup {
+    /// Engine.
+    pub engine: &'static str,
+    /// Version.
+    pub engine_version: Option<String>,
+    /// Node type.
+    pub node_type: String,
+    /// Replicas.
+    pub replicas: i32,
+    /// The Secret whose token is sent, if clients authenticate.
+    pub token_of: Option<String>,
+    /// Subnet group.
+    pub subnet_group: Option<String>,
+    /// Security groups.
+    pub security_groups: Option<Vec<String>>,
+    /// Snapshot retention, in days.
+    pub snapshot_retention: i32,
+    /// Snapshot window.
+    pub snapshot_window: Option<String>,
+    /// Maintenance window.
+    pub maintenance_window: Option<String>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a modification changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Node type. Disruptive.
+    pub node_type: Option<String>,
+    /// Version. Disruptive.
+    pub engine_version: Option<String>,
+    /// Automatic failover.
+    pub failover: Option<bool>,
+    /// Snapshot retention, in days.
+    pub snapshot_retention: Option<i32>,
+    /// The node that is snapshotted; AWS wants it named when snapshots are turned on.
+    pub snapshotting_cluster: Option<String>,
+    /// Snapshot window.
+    pub snapshot_window: Option<String>,
+    /// Maintenance window.
+    pub maintenance_window: Option<String>,
+    /// Security groups.
+    pub security_groups: Option<Vec<String>>,
+    /// TLS: `preferred` on the way to `required`.
+    pub transit_mode: Option<&'static str>,
+}
+
+impl Changes {
+    /// The changes that the named fields need.
+    pub(super) fn of(names: &[&str], wanted: &Wanted<'_>, group: &Group) -> Self {
+        let spec = wanted.spec;
+        let has = |name: &str| names.contains(&name);
+        let retention = has("snapshot.retentionDays").then_some(spec.snapshot.retention_days);
+        Self {
+            node_type: has("nodeType").then(|| spec.node_type.clone()),
+            engine_version: spec.engine_version.clone().filter(|_| has("engineVersion")),
+            failover: has("automaticFailover").then_some(spec.replicas > 0),
+            snapshot_retention: retention,
+            snapshotting_cluster: group.members.first().cloned().filter(|_| {
+                group.snapshot_retention == 0 && retention.is_some_and(|days| days > 0)
+            }),
+            snapshot_window: spec.snapshot.window.clone().filter(|_| has("snapshot.window")),
+            maintenance_window: spec.maintenance.window.clone().filter(|_| has("maintenance.window")),
+            security_groups: spec.network.security_group_ids.clone().filter(|_| has("network.securityGroupIDs")),
+            // TLS that is off comes back in two steps: preferred, then required.
+            transit_mode: has("transitEncryption").then_some(if group.in_transit { "required" } else { "preferred" }),
+        }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the store's users notice.
+    pub fn is_disruptive(&self) -> bool {
+        self.node_type.is_some() || self.engine_version.is_some()
+    }
+
+    /// The disruptive changes and the calm ones.
+    pub(super) fn split(self) -> (Self, Self) {
+        let disruptive = Self { node_type: self.node_type, engine_version: self.engine_version, ..Self::default() };
+        (disruptive, Self { node_type: None, engine_version: None, ..self })
+    }
+
+    /// The fields of the spec that these changes are about.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        self.named().into_iter().map(|(field, _)| field).collect()
+    }
+
+    fn named(&self) -> Vec<(&'static str, String)> {
+        [
+            ("nodeType", self.node_type.clone()),
+            ("engineVersion", self.engine_version.clone()),
+            ("automaticFailover", self.failover.map(|on| if on { "on" } else { "off" }.to_owned())),
+            ("snapshot.retentionDays", self.snapshot_retention.map(|days| days.to_string())),
+            ("snapshot.window", self.snapshot_window.clone()),
+            ("maintenance.window", self.maintenance_window.clone()),
+            ("network.securityGroupIDs", self.security_groups.as_ref().map(|groups| groups.join(", "))),
+            ("transitEncryption", self.transit_mode.map(str::to_owned)),
+        ]
+        .into_iter()
+        .filter_map(|(field, value)| Some((field, value?)))
+        .collect()
+    }
+}
+
+impl decision::Step for Step {
+    fn call(&self) -> &'static str {
+        match self {
+            Self::MakeCredentials { .. } => "kubernetes:CreateSecret",
+            Self::WriteConnection { .. } => "kubernetes:PatchSecret",
+            Self::Create(_) => "elasticache:CreateReplicationGroup",
+            Self::Modify(_) | Self::SendToken { .. } => "elasticache:ModifyReplicationGroup",
+            Self::IncreaseReplicas { .. } => "elasticache:IncreaseReplicaCount",
+            Self::DecreaseReplicas { .. } => "elasticache:DecreaseReplicaCount",
+            Self::AddTags { .. } => "elasticache:AddTagsToResource",
+            Self::RemoveTags { .. } => "elasticache:RemoveTagsFromResource",
+            Self::Delete { .. } => "elasticache:DeleteReplicationGroup",
+        }
+    }
+
+    fn changes(&self) -> Vec<String> {
+        match self {
+            Self::MakeCredentials { .. } => vec!["make the connection Secret".into()],
+            Self::WriteConnection { .. } => vec!["bring the connection Secret up to date".into()],
+            Self::Create(_) => vec!["create the replication group".into()],
+            Self::Modify(changes) => changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect(),
+            Self::SendToken { strategy: Strategy::Rotate, .. } => vec!["send the token of the connection Secret, beside the old one".into()],
+            Self::SendToken { strategy: Strategy::Set, .. } => vec!["accept only the token of the connection Secret".into()],
+            Self::IncreaseReplicas { replicas } | Self::DecreaseReplicas { replicas } => vec![format!("replicas: {replicas}")],
+            Self::AddTags { tags, .. } => tags.iter().map(|(key, value)| format!("{key}: {value}")).collect(),
+            Self::RemoveTags { keys, .. } => keys.iter().map(|key| format!("{key}: absent")).collect(),
+            Self::Delete { final_snapshot: Some(name) } => vec![format!("delete the group, with the final snapshot {name}")],
+            Self::Delete { final_snapshot: None } => vec!["delete the group without a final snapshot".into()],
+        }
+    }
+
+    fn impact(&self) -> Impact {
+        match self {
+            Self::Modify(changes) if changes.is_disruptive() => Impact::Downtime,
+            _ => Impact::None,
+        }
+    }
+
+    fn creates(&self) -> bool {
+        matches!(self, Self::Create(_))
+    }
+
+    fn settles(&self) -> Option<(String, String)> {
+        match self {
+            Self::SendToken { secret_uid, strategy: Strategy::Rotate } => Some((CREDENTIALS.to_owned(), rotating(secret_uid))),
+            Self::SendToken { secret_uid, strategy: Strategy::Set } => Some((CREDENTIALS.to_owned(), secret_uid.clone())),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What one look at a database gathers: one call when it is quiet, two with a parameter group of its own.
+
+use std::collections::BTreeMap;
+
+use super::ShowCoreDatabase;
+use crate::{
+    aws::found,
+    connection::{self, SecretSeen},
+    error::Failure,
+    ownership::Place,
+    reconcile::Look,
+    snapshot::{self, FinalSnapshot},
+};
+use kube::ResourceExt;
+
+/// What one look gathers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The instance, if RDS has it.
+    pub instance: Option<Instance>,
+    /// The parameters that users set in the group the instance uses, where that is not a default group.
+    pub used_parameters: Option<BTreeMap<String, String>>,
+    /// The store's own parameter group, if it is asked for or exists to be removed.
+    pub own_group: Option<ParameterGroup>,
+    /// The connection Secret.
+    pub secret: SecretSeen,
+    /// Final snapshots made for this object; asked only when it is being deleted.
+    pub final_snapshots: Vec<FinalSnapshot>,
+}
+
+/// A DB instance as RDS answers it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Instance {
+    /// Its ARN.
+    pub arn: String,
+    /// DbiResourceId: AWS's immutable id.
+    pub id: String,
+    /// DBInstanceStatus.
+    pub status: String,
+    /// DBInstanceClass.
+    pub class: String,
+    /// EngineVersion.
+    pub engine_version: String,
+    /// AllocatedStorage, in GiB.
+    pub storage_gib: i32,
+    /// StorageEncrypted.
+    pub storage_encrypted: bool,
+    /// KmsKeyId, always an ARN.
+    pub kms_key: Option<String>,
+    /// PubliclyAccessible.
+    pub publicly_accessible: bool,
+    /// Endpoint, once there is one.
+    pub endpoint: Option<(String, i32)>,
+    /// BackupRetentionPeriod, in days.
+    pub backup_retention: i32,
+    /// PreferredBackupWindow.
+    pub backup_window: String,
+    /// PreferredMaintenanceWindow.
+    pub maintenance_window: String,
+    /// DeletionProtection.
+    pub deletion_protection: bool,
+    /// VpcSecurityGroupIds.
+    pub security_groups: Vec<String>,
+    /// DBSubnetGroupName.
+    pub subnet_group: Option<String>,
+    /// The parameter group's name.
+    pub parameter_group: String,
+    /// The parameter group's apply status: `in-sync`, `applying`, `pending-reboot`.
+    pub parameter_status: String,
+    /// MasterUsername.
+    pub master_username: String,
+    /// DBName.
+    pub db_name: Option<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// PendingModifiedValues.
+    pub pending: Pending,
+}
+
+/// What RDS will change at the next occasion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Class.
+    pub class: Option<String>,
+    /// Version.
+    pub engine_version: Option<String>,
+    /// Storage, in GiB.
+    pub storage_gib: Option<i32>,
+    /// Backup retention, in days.
+    pub backup_retention: Option<i32>,
+    /// Whether anything else that may disturb users is pending: Multi-AZ, storage type, CA, port, identifier.
+    pub other: bool,
+}
+
+/// A parameter group of the store's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterGroup {
+    /// Its name.
+    pub name: String,
+    /// The parameters that were set in it.
+    pub parameters: BTreeMap<String, String>,
+    /// Its tags; read only when something is to be written to it.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// The store's own parameter group is named after it and the family it is for.
+pub(super) fn own_group_name(identifier: &str, major: &str) -> String {
+    format!("{identifier}-postgres{major}")
+}
+
+pub(super) async fn observe(object: &ShowCoreDatabase, look: &Look<'_>) -> Result<Seen, Failure> {
+    let secret_name = object.spec.secret_name(&object.name_any());
+    let (instance, secret) = futures::try_join!(instance(look), connection::observe(look, object, &secret_name))?;
+    let own_name = own_group_name(&look.identifier, object.spec.major());
+    let used = instance.as_ref().map(|instance| instance.parameter_group.as_str());
+    let uses_own = used == Some(own_name.as_str());
+    let used_parameters = match used {
+        Some(group) if !group.starts_with("default.") => parameters(look, group).await?,
+        _ => None,
+    };
+    let own_parameters = match (&used_parameters, uses_own) {
+        (Some(parameters), true) => Some(parameters.clone()),
+        _ if look.deleting || !object.spec.parameters.is_empty() => parameters(look, &own_name).await?,
+        _ => None,
+    };
+    let own_group = match own_parameters {
+        None => None,
+        Some(parameters) => {
+            let differs = object.spec.parameters.iter().any(|(key, value)| parameters.get(key) != Some(value))
+                || parameters.keys().any(|key| !object.spec.parameters.contains_key(key));
+            // The tags are read only where something may be written: a quiet look stays at two calls.
+            let tags = if differs || look.deleting || !uses_own { Some(group_tags(look, &own_name).await?) } else { None };
+            Some(ParameterGroup { name: own_name, parameters, tags })
+        }
+    };
+    let final_snapshots = if look.deleting { final_snapshots(look).await? } else { Vec::new() };
+    Ok(Seen { instance, used_parameters, own_group, secret, final_snapshots })
+}
+
+async fn instance(look: &Look<'_>) -> Result<Option<Instance>, Failure> {
+    let request = look.aws.rds.describe_db_instances().db_instance_identifier(&look.identifier);
+    let answer = found(look.send("rds:DescribeDBInstances", request.send()).await, &["DBInstanceNotFound", "DBInstanceNotFoundFault"])?;
+    Ok(answer.and_then(|answer| answer.db_instances.unwrap_or_default().into_iter().next()).map(from_rds))
+}
+
+fn from_rds(instance: aws_sdk_rds::types::DbInstance) -> Instance {
+    let pending = instance.pending_modified_values.map(|pending| Pending {
+        class: pending.db_instance_class,
+        engine_version: pending.engine_version,
+        storage_gib: pending.allocated_storage,
+        backup_retention: pending.backup_retention_period,
+        other: pending.multi_az.is_some()
+            || pending.storage_type.is_some()
+            || pending.ca_certificate_identifier.is_some()
+            || pending.port.is_some()
+            || pending.db_instance_identifier.is_some(),
+    });
+    let group = instance.db_parameter_groups.unwrap_or_default().into_iter().next();
+    Instance {
+        arn: instance.db_instance_arn.unwrap_or_default(),
+        id: instance.dbi_resource_id.unwrap_or_default(),
+        status: instance.db_instance_status.unwrap_or_default(),
+        class: instance.db_instance_class.unwrap_or_default(),
+        engine_version: instance.engine_version.unwrap_or_default(),
+        storage_gib: instance.allocated_storage.unwrap_or_default(),
+        storage_encrypted: instance.storage_encrypted.unwrap_or_default(),
+        kms_key: instance.kms_key_id,
+        publicly_accessible: instance.publicly_accessible.unwrap_or_default(),
+        endpoint: instance.endpoint.and_then(|endpoint| Some((endpoint.address?, endpoint.port?))),
+        backup_retention: instance.backup_retention_period.unwrap_or_default(),
+        backup_window: instance.preferred_backup_window.unwrap_or_default(),
+        maintenance_window: instance.preferred_maintenance_window.unwrap_or_default(),
+        deletion_protection: instance.deletion_protection.unwrap_or_default(),
+        security_groups: instance
+            .vpc_security_groups
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|group| group.status.as_deref() != Some("removing"))
+            .filter_map(|group| group.vpc_security_group_id)
+            .collect(),
+        subnet_group: instance.db_subnet_group.and_then(|group| group.db_subnet_group_name),
+        parameter_group: group.as_ref().and_then(|group| group.db_parameter_group_name.clone()).unwrap_or_default(),
+        parameter_status: group.and_then(|group| group.parameter_apply_status).unwrap_or_default(),
+        master_username: instance.master_username.unwrap_or_default(),
+        db_name: instance.db_name,
+        tags: tag_map(instance.tag_list.unwrap_or_default()),
+        pending: pending.unwrap_or_default(),
+    }
+}
+
+/// The parameters that users set in a group; `None` if there is no such group.
+async fn parameters(look: &Look<'_>, group: &str) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    let mut parameters = BTreeMap::new();
+    let mut marker = None;
+    loop {
+        let request = look.aws.rds.describe_db_parameters().db_parameter_group_name(group).source("user").set_marker(marker);
+        let answer = look.send("rds:DescribeDBParameters", request.send()).await;
+        let Some(page) = found(answer, &["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"])? else { return Ok(None) };
+        let set = page.parameters.unwrap_or_default().into_iter();
+        parameters.extend(set.filter_map(|parameter| Some((parameter.parameter_name?, parameter.parameter_value?))));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            return Ok(Some(parameters));
+        }
+    }
+}
+
+/// The ARN of a parameter group.
+pub(super) fn group_arn(place: &Place, name: &str) -> String {
+    format!("arn:{}:rds:{}:{}:pg:{name}", place.partition, place.region, place.account_id)
+}
+
+async fn group_tags(look: &Look<'_>, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let request = look.aws.rds.list_tags_for_resource().resource_name(group_arn(&look.place, name));
+    let answer = look.send("rds:ListTagsForResource", request.send()).await?;
+    Ok(tag_map(answer.tag_list.unwrap_or_default()))
+}
+
+async fn final_snapshots(look: &Look<'_>) -> Result<Vec<FinalSnapshot>, Failure> {
+    let prefix = snapshot::prefix(&look.identifier, &look.owner.uid);
+    let mut found = Vec::new();
+    let mut marker = None;
+    loop {
+        let request = look
+            .aws
+            .rds
+            .describe_db_snapshots()
+            .db_instance_identifier(&look.identifier)
+            .snapshot_type("manual")
+            .set_marker(marker);
+        let page = look.send("rds:DescribeDBSnapshots", request.send()).await?;
+        let snapshots = page.db_snapshots.unwrap_or_default().into_iter().map(|snapshot| FinalSnapshot {
+            id: snapshot.db_snapshot_identifier.unwrap_or_default(),
+            status: snapshot.status.unwrap_or_default(),
+            encrypted: snapshot.encrypted.unwrap_or_default(),
+            source: snapshot.dbi_resource_id,
+        });
+        found.extend(snapshots.filter(|snapshot| snapshot.id.starts_with(&prefix)));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+fn tag_map(tags: Vec<aws_sdk_rds::types::Tag>) -> BTreeMap<String, String> {
+    tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}

@@ -1,0 +1,488 @@
+//! What `decide` takes and gives. Plain data: a plan can be shown, compared and explored.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    drift::{self, Difference, Field, Record},
+    error::{Class, Failure},
+    ownership::{Claim, Owner, Pin, Place},
+    spec::{DeletionPolicy, DriftPolicy},
+    status::{
+        Binding, DriftAction, DriftRow, EncryptionStatus, Endpoint, Impact, MAX_PLAN_STEPS, Plan, PlanStep,
+        ResourceStatus, Status,
+    },
+};
+
+/// What is wanted of one object's AWS resource, and all that was known of it before this look.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a, S> {
+    /// The spec.
+    pub spec: &'a S,
+    /// `metadata.name`.
+    pub name: &'a str,
+    /// The resource's name in AWS.
+    pub identifier: &'a str,
+    /// Whether the resource should be there.
+    pub presence: Presence,
+    /// Whom its tags must name.
+    pub owner: &'a Owner,
+    /// Where the operator acts.
+    pub place: &'a Place,
+    /// What was pinned at first contact.
+    pub pin: Option<&'a Pin>,
+    /// The status of the object, as last written.
+    pub status: &'a Status,
+    /// Drift policy of the spec.
+    pub drift_policy: DriftPolicy,
+    /// How long "not found" must last before it is believed.
+    pub not_found_grace: SignedDuration,
+}
+
+/// Whether the resource should be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It should.
+    Present,
+    /// The object is being deleted.
+    Absent(DeletionPolicy),
+}
+
+/// One AWS or Secret mutation, as data. Never holds a secret.
+pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
+    /// Service and operation: `rds:ModifyDBInstance`.
+    fn call(&self) -> &'static str;
+    /// What it changes, in words.
+    fn changes(&self) -> Vec<String>;
+    /// What it does to the store's users.
+    fn impact(&self) -> Impact {
+        Impact::None
+    }
+    /// Whether it makes the resource: then the intention is recorded against the newest object first (rule 4).
+    fn creates(&self) -> bool {
+        false
+    }
+    /// What is known to be applied once it has succeeded, where AWS never shows it (passwords).
+    fn settles(&self) -> Option<(String, String)> {
+        None
+    }
+}
+
+/// What a pass comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision<S> {
+    /// To be done now, in order.
+    pub steps: Vec<S>,
+    /// Planned, but not now (a window, a pause).
+    pub held: Vec<S>,
+    /// How the store stands.
+    pub verdict: Verdict,
+    /// Whether it is encrypted.
+    pub encrypted: Encrypted,
+    /// What waits for a window, a pause's end or a human, while the store itself serves.
+    pub pending: Option<Note>,
+    /// AWS or we are at work although the store serves.
+    pub working: Option<Note>,
+    /// What was found.
+    pub facts: Facts,
+    /// Whether the finalizer may go.
+    pub finalizer: Finalizer,
+    /// When to look again.
+    pub look_again: LookAgain,
+}
+
+/// How the store stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Usable and encrypted.
+    Ready(Note),
+    /// Not usable yet; AWS or we are at work.
+    Working(Note),
+    /// Not usable, or a deletion is held; a human must act.
+    Stalled(Note),
+}
+
+/// A reason (a CamelCase constant) and what to do next, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The reason.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// Makes a [`Note`].
+pub fn note(reason: &'static str, message: impl Into<String>) -> Note {
+    Note { reason, message: message.into() }
+}
+
+/// What AWS says about encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encrypted {
+    /// AWS has not answered yet.
+    Unknown,
+    /// Encrypted at rest and in transit.
+    Yes(Note),
+    /// Not encrypted, or not in transit.
+    No(Note),
+}
+
+/// What was found, for status and the pin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// AWS's immutable id of the resource, if it was seen and is ours.
+    pub id: Option<String>,
+    /// See [`Status::encryption`].
+    pub encryption: Option<EncryptionStatus>,
+    /// See [`Status::drift`].
+    pub drift: Vec<DriftRow>,
+    /// See [`Status::applied`]; `None` leaves it as it was.
+    pub applied: Option<BTreeMap<String, String>>,
+    /// See [`Status::resource`]; `None` leaves it as it was.
+    pub resource: Option<ResourceStatus>,
+    /// See [`Status::endpoint`].
+    pub endpoint: Option<Endpoint>,
+    /// See [`Status::binding`].
+    pub binding: Option<Binding>,
+    /// See [`Status::not_found_since`].
+    pub not_found_since: Option<Timestamp>,
+}
+
+/// Whether the finalizer stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finalizer {
+    /// It stays.
+    Keep,
+    /// AWS no longer has the resource, or it is no longer ours to delete.
+    Release,
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookAgain {
+    /// AWS is at work, or a second look is due.
+    Soon,
+    /// The poll interval.
+    Poll,
+    /// A human must act: slowly, but not never.
+    Slowly,
+}
+
+impl<S: Step> Decision<S> {
+    /// A decision that plans nothing.
+    pub fn rest(verdict: Verdict, encrypted: Encrypted, facts: Facts) -> Self {
+        let look_again = match verdict {
+            Verdict::Ready(_) => LookAgain::Poll,
+            Verdict::Working(_) => LookAgain::Soon,
+            Verdict::Stalled(_) => LookAgain::Slowly,
+        };
+        Self {
+            steps: Vec::new(),
+            held: Vec::new(),
+            verdict,
+            encrypted,
+            pending: None,
+            working: None,
+            facts,
+            finalizer: Finalizer::Keep,
+            look_again,
+        }
+    }
+
+    /// The finalizer goes.
+    pub fn release(message: impl Into<String>) -> Self {
+        let mut decision = Self::rest(Verdict::Working(note("Deleted", message)), Encrypted::Unknown, Facts::default());
+        decision.finalizer = Finalizer::Release;
+        decision
+    }
+
+    /// The same decision with steps to be done now.
+    #[must_use]
+    pub fn with_steps(mut self, steps: Vec<S>) -> Self {
+        if !steps.is_empty() {
+            self.look_again = LookAgain::Soon;
+        }
+        self.steps = steps;
+        self
+    }
+
+    /// Under `showcore.io/paused` nothing is written to AWS: every step is held, and drift is only reported.
+    #[must_use]
+    pub fn paused(mut self) -> Self {
+        self.held.splice(0..0, std::mem::take(&mut self.steps));
+        for row in &mut self.facts.drift {
+            if row.action == DriftAction::Pending {
+                row.action = DriftAction::ReportOnly;
+            }
+        }
+        let waiting = match self.held.len() {
+            0 => "nothing waits".to_owned(),
+            1 => "1 step waits".to_owned(),
+            n => format!("{n} steps wait"),
+        };
+        let message = format!(
+            "the annotation showcore.io/paused is true: nothing is written to AWS, {waiting}; remove the annotation to go on"
+        );
+        if let Verdict::Working(_) = self.verdict {
+            self.verdict = Verdict::Working(note("Paused", message.clone()));
+        }
+        self.working = None;
+        self.pending = Some(note("Paused", message));
+        self.finalizer = Finalizer::Keep;
+        self.look_again = LookAgain::Poll;
+        self
+    }
+
+    /// The decision after one of its steps failed.
+    #[must_use]
+    pub fn failed(mut self, failure: &Failure) -> Self {
+        self.steps.clear();
+        match (failure.class, &self.verdict) {
+            (Class::Wait, _) => self.look_again = LookAgain::Soon,
+            (Class::Retry, Verdict::Ready(_)) => self.working = Some(failure.note()),
+            (Class::Retry, Verdict::Working(_)) => self.verdict = Verdict::Working(failure.note()),
+            (Class::Stalled, Verdict::Ready(_)) => {
+                for row in &mut self.facts.drift {
+                    if row.action == DriftAction::Pending {
+                        row.action = DriftAction::Blocked;
+                        row.message = Some(failure.message.clone());
+                    }
+                }
+                self.pending = Some(failure.note());
+                self.working = None;
+                self.look_again = LookAgain::Slowly;
+            }
+            (Class::Stalled, _) => {
+                self.verdict = Verdict::Stalled(failure.note());
+                self.look_again = LookAgain::Slowly;
+            }
+            (Class::Retry, Verdict::Stalled(_)) => {}
+        }
+        self
+    }
+
+    /// `status.plan`: what is about to be done, then what is held.
+    pub fn plan(&self) -> Option<Plan> {
+        let steps: Vec<_> = self
+            .steps
+            .iter()
+            .chain(&self.held)
+            .take(MAX_PLAN_STEPS)
+            .map(|step| PlanStep { call: step.call().to_owned(), changes: step.changes(), disruption: step.impact() })
+            .collect();
+        (!steps.is_empty()).then_some(Plan { steps })
+    }
+}
+
+/// What the shared rules say before a kind decides anything of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing<S> {
+    /// The resource is to be made.
+    Create,
+    /// The resource is ours and wanted.
+    Manage,
+    /// The resource is ours and the object is being deleted under this policy.
+    Remove(DeletionPolicy),
+    /// AWS has believably lost it, or never had it, and the object is being deleted.
+    Gone,
+    /// A shared rule decides.
+    Decided(Box<Decision<S>>),
+}
+
+/// A resource as the shared rules see it.
+#[derive(Clone, Debug)]
+pub struct Sighting<'a> {
+    /// AWS's immutable id of it.
+    pub id: &'a str,
+    /// Its owner tags, if AWS answers them now.
+    pub tags: Option<&'a BTreeMap<String, String>>,
+    /// Whether `id` tells this resource from another of the same name. A bucket's does not.
+    pub id_is_unique: bool,
+    /// How a person gives it back to us, where tags are all that tells.
+    pub retag_hint: Option<String>,
+}
+
+impl<S> Wanted<'_, S> {
+    /// The record that tells a wanted change from drift.
+    pub fn record(&self) -> Record<'_> {
+        Record {
+            applied: self.status.applied.as_ref(),
+            existed: self.pin.is_some_and(|pin| pin.id.is_some()),
+        }
+    }
+
+    /// All tags that the resource should carry.
+    pub fn tags(&self, tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut all = tags.clone();
+        all.extend(self.owner.tags());
+        all
+    }
+
+    /// Applies rules 2 and 3 and the pinned identity, which are the same for every kind.
+    pub fn standing<T: Step>(&self, seen: Option<&Sighting<'_>>, now: Timestamp) -> Standing<T> {
+        let deleting = matches!(self.presence, Presence::Absent(_));
+        if let Some(stalled) = self.wrong_place() {
+            return Standing::decided(Verdict::Stalled(stalled), Facts::default());
+        }
+        let Some(seen) = seen else { return self.not_found(deleting, now) };
+        let pinned_id = self.pin.and_then(|pin| pin.id.as_deref());
+        let pinned = seen.id_is_unique && pinned_id == Some(seen.id);
+        let claim = crate::ownership::claim(self.owner, seen.tags, pinned);
+        if let (Claim::Ours, Some(other)) = (&claim, pinned_id.filter(|id| *id != seen.id)) {
+            if deleting {
+                return Standing::decided_release("the resource of that name is not the one we made; it is left untouched");
+            }
+            let message = format!(
+                "{} was replaced: AWS now answers another resource ({}) under this name than the one we made ({other}); \
+                 nothing is written to it. Delete this object and apply it again under another identifier",
+                self.identifier, seen.id
+            );
+            return Standing::decided(Verdict::Stalled(note("Replaced", message)), Facts::default());
+        }
+        match (claim, self.presence) {
+            (Claim::Ours | Claim::Untagged, Presence::Present) => Standing::Manage,
+            (Claim::Ours | Claim::Untagged, Presence::Absent(policy)) => Standing::Remove(policy),
+            (Claim::Unknown, _) => Standing::decided(
+                Verdict::Working(note(
+                    "TagsUnreadable",
+                    format!("AWS does not answer the tags of {} now; nothing is written to it until it does", self.identifier),
+                )),
+                Facts::default(),
+            ),
+            (Claim::Conflict(_) | Claim::NotOurs(_), Presence::Absent(_)) => {
+                Standing::decided_release("the resource is not ours; it is left untouched")
+            }
+            (Claim::Conflict(other), Presence::Present) => Standing::decided(
+                Verdict::Stalled(note(
+                    "Conflict",
+                    format!("{} belongs to {other}; nothing is written to it. Choose another identifier: delete this object and apply it with one", self.identifier),
+                )),
+                Facts::default(),
+            ),
+            (Claim::NotOurs(why), Presence::Present) => {
+                let hint = seen.retag_hint.as_deref().unwrap_or("choose another identifier: delete this object and apply it with one");
+                Standing::decided(
+                    Verdict::Stalled(note(
+                        "NotOurs",
+                        format!("{} is already there and is not ours ({why}); nothing is written to it: {hint}", self.identifier),
+                    )),
+                    Facts::default(),
+                )
+            }
+        }
+    }
+
+    /// Rule 2: "not found" counts only after a grace period and a second look, and what existed is never made again.
+    fn not_found<T: Step>(&self, deleting: bool, now: Timestamp) -> Standing<T> {
+        let existed = self.pin.is_some_and(|pin| pin.id.is_some());
+        if !deleting && !existed {
+            return Standing::Create;
+        }
+        if deleting && self.pin.is_none() {
+            return Standing::Gone;
+        }
+        let since = self.status.not_found_since.unwrap_or(now);
+        let facts = Facts { not_found_since: Some(since), ..Facts::default() };
+        let believed = self.status.not_found_since.is_some() && now.duration_since(since) >= self.not_found_grace;
+        match (believed, deleting) {
+            (true, true) => Standing::Gone,
+            (true, false) => {
+                let message = format!(
+                    "{} existed and AWS no longer finds it. It is not made again, empty, by itself: \
+                     restore it under this name, or delete this object and apply it again to start empty",
+                    self.identifier
+                );
+                Standing::decided(Verdict::Stalled(note("Missing", message)), facts)
+            }
+            (false, _) => {
+                let message = format!("AWS does not find {}; looking again before it is believed", self.identifier);
+                let reason = if deleting { "Deleting" } else { "NotFound" };
+                Standing::decided(Verdict::Working(note(reason, message)), facts)
+            }
+        }
+    }
+
+    /// The pin names where the store is. Another account, region or name now is a mistake, never a move.
+    fn wrong_place(&self) -> Option<Note> {
+        let pin = self.pin?;
+        let differs = [
+            ("account", &pin.account_id, &self.place.account_id),
+            ("region", &pin.region, &self.place.region),
+        ];
+        if let Some((what, pinned, now)) = differs.into_iter().find(|(_, pinned, now)| pinned != now) {
+            return Some(note(
+                "WrongPlace",
+                format!(
+                    "this object's store is in the {what} {pinned}, but the operator now acts in {now}; nothing is written. \
+                     Give the operator the credentials and region it had"
+                ),
+            ));
+        }
+        (pin.identifier != self.identifier).then(|| {
+            note(
+                "IdentifierChanged",
+                format!(
+                    "this object's store is {}, but its spec now names {}; nothing is written. Set the identifier back",
+                    pin.identifier, self.identifier
+                ),
+            )
+        })
+    }
+}
+
+impl<T: Step> Standing<T> {
+    fn decided(verdict: Verdict, facts: Facts) -> Self {
+        Self::Decided(Box::new(Decision::rest(verdict, Encrypted::Unknown, facts)))
+    }
+
+    fn decided_release(message: &str) -> Self {
+        Self::Decided(Box::new(Decision::release(message)))
+    }
+}
+
+/// The fields of a store compared, and what follows for its record and its rows.
+pub struct Comparison {
+    /// The fields that differ.
+    pub differences: Vec<Difference>,
+    /// The next record.
+    pub applied: BTreeMap<String, String>,
+}
+
+impl Comparison {
+    /// Compares the fields of a store with its record.
+    pub fn of(fields: &[Field], record: Record<'_>) -> Self {
+        Self { differences: drift::differences(fields, record), applied: drift::record(fields, record) }
+    }
+
+    /// The names of the fields for which a step may be planned.
+    pub fn to_correct(&self, policy: DriftPolicy) -> Vec<&str> {
+        self.differences.iter().filter(|d| d.to_correct(policy)).map(|d| d.field.name.as_str()).collect()
+    }
+
+    /// Wanted changes that AWS cannot make: they are no drift, so they are said in `Pending`.
+    pub fn impossible(&self) -> Option<Note> {
+        let text: Vec<_> = self
+            .differences
+            .iter()
+            .filter(|d| d.cause == drift::Cause::Wanted)
+            .filter_map(|d| d.field.blocked.as_ref().map(|why| format!("{}: {why}", d.field.name)))
+            .collect();
+        (!text.is_empty()).then(|| note("ChangeImpossible", text.join(". ")))
+    }
+
+    /// The rows of `status.drift`; `held` names the fields whose correction waits for a window.
+    pub fn rows(&self, before: &[DriftRow], policy: DriftPolicy, held: &[&str], now: Timestamp) -> Vec<DriftRow> {
+        drift::rows(&self.differences, before, now, |difference| {
+            if difference.field.blocked.is_some() {
+                DriftAction::Blocked
+            } else if !difference.to_correct(policy) {
+                DriftAction::ReportOnly
+            } else if held.contains(&difference.field.name.as_str()) {
+                DriftAction::AwaitingWindow
+            } else {
+                DriftAction::Pending
+            }
+        })
+    }
+}

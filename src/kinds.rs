@@ -1,0 +1,91 @@
+//! The only list of kinds.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, CustomResourceExt, Resource,
+    core::DeserializeGuard,
+    runtime::{Controller, WatchStreamExt, controller, predicates, reflector, utils::Predicate, watcher},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bucket::ShowCoreBucket,
+    cache::ShowCoreCache,
+    context::Context,
+    database::ShowCoreDatabase,
+    reconcile::{Kind, reconcile},
+};
+
+macro_rules! kinds {
+    ($($kind:ty),+ $(,)?) => {
+        /// The CRDs, as they are installed.
+        pub fn crds() -> Vec<CustomResourceDefinition> {
+            vec![$(crd::<$kind>()),+]
+        }
+
+        /// The controllers, each running until `stop`; passes that have begun are finished first.
+        pub fn controllers(cx: &Arc<Context>, stop: &CancellationToken) -> Vec<BoxFuture<'static, ()>> {
+            vec![$(control::<$kind>(cx.clone(), stop.clone()).boxed()),+]
+        }
+    };
+}
+
+kinds![ShowCoreDatabase, ShowCoreCache, ShowCoreBucket];
+
+/// Passes of one kind that run at once.
+const CONCURRENCY: u16 = 16;
+
+/// The CRD of a kind. Its status begins with `observedGeneration: -1`, so that nothing counts as ready before it was
+/// looked at (kstatus).
+fn crd<K: CustomResourceExt>() -> CustomResourceDefinition {
+    let mut crd = K::crd();
+    for version in &mut crd.spec.versions {
+        let status = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut())
+            .and_then(|schema| schema.properties.as_mut())
+            .and_then(|properties| properties.get_mut("status"));
+        if let Some(status) = status {
+            status.default = Some(k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSON(
+                serde_json::json!({ "observedGeneration": -1 }),
+            ));
+        }
+    }
+    crd
+}
+
+async fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) {
+    let api: Api<DeserializeGuard<K>> = match &cx.namespace {
+        Some(namespace) => Api::namespaced(cx.client.clone(), namespace),
+        None => Api::all(cx.client.clone()),
+    };
+    let (reader, writer) = reflector::store();
+    // What wakes an object: its spec, its deletion, its finalizers, its annotations. Not its status: that is ours.
+    let wakes = predicates::generation
+        .combine(predicates::finalizers)
+        .combine(predicates::annotations)
+        .combine(deletion);
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(wakes, kube::runtime::PredicateConfig::default());
+    Controller::for_stream(stream, reader)
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(reconcile::<K>, |_, never, _| match *never {}, cx)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::warn!(kind = K::KIND, %error, "the watch had a failure; it begins again");
+            }
+        })
+        .await;
+}
+
+fn deletion<K: Resource>(object: &K) -> Option<u64> {
+    Some(u64::from(object.meta().deletion_timestamp.is_some()))
+}

@@ -1,0 +1,95 @@
+//! Writes what a pass found: status by server-side apply under one field manager, Events on transitions.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::events::{Event, EventType},
+};
+use serde_json::json;
+
+use crate::{
+    conditions::{self, Telling},
+    context::Context,
+    error::Failure,
+    reconcile::Kind,
+    status::Status,
+};
+
+/// Field manager of everything that the operator writes.
+pub const MANAGER: &str = "showcore-operator";
+
+/// Writes the status if it differs from the one the object has, and tells the Events between them.
+///
+/// With `intention`, it is written in any case and only onto the very version of the object that was decided upon
+/// (rule 4): a conflict means that our view was stale.
+pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention: bool) -> Result<K, Failure> {
+    let before = object.status();
+    if *before == status && !intention {
+        return Ok(object);
+    }
+    let mut metadata = json!({ "name": object.name_any(), "namespace": object.namespace() });
+    if intention {
+        metadata["resourceVersion"] = json!(object.resource_version());
+        metadata["uid"] = json!(object.uid());
+    }
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": metadata,
+        "status": status,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    let written = api::<K>(cx, &object)
+        .patch_status(&object.name_any(), &params, &Patch::Apply(body))
+        .await
+        .map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
+    remember(cx, &written);
+    for telling in conditions::events(before, written.status()) {
+        tell(cx, &written, &telling).await;
+    }
+    Ok(written)
+}
+
+/// Writes finalizers and annotations, onto the very version of the object that was read.
+pub async fn metadata<K: Kind>(cx: &Context, object: &K, mut change: serde_json::Value) -> Result<K, Failure> {
+    change["resourceVersion"] = json!(object.resource_version());
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let written = api::<K>(cx, object)
+        .patch(&object.name_any(), &params, &Patch::Merge(json!({ "metadata": change })))
+        .await
+        .map_err(|error| Failure::kubernetes("kubernetes:PatchMetadata", &error))?;
+    remember(cx, &written);
+    Ok(written)
+}
+
+/// Tells one Event. A lost Event is not worth a failed pass.
+pub async fn tell<K: Kind>(cx: &Context, object: &K, telling: &Telling) {
+    const MAX_NOTE: usize = 1000;
+    let event = Event {
+        type_: if telling.warning { EventType::Warning } else { EventType::Normal },
+        reason: telling.reason.clone(),
+        note: Some(telling.note.chars().take(MAX_NOTE).collect()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = cx.recorder.publish(&event, &object.object_ref(&())).await {
+        tracing::warn!(%error, reason = telling.reason, "an Event was not written");
+    }
+}
+
+/// The API of the object's namespace.
+pub fn api<K: Kind>(cx: &Context, object: &K) -> Api<K> {
+    Api::namespaced(cx.client.clone(), &object.namespace().unwrap_or_default())
+}
+
+/// The status when nothing could be seen.
+pub async fn blind<K: Kind>(cx: &Context, object: K, failure: &Failure, now: Timestamp) -> Result<K, Failure> {
+    let generation = object.meta().generation.unwrap_or_default();
+    let next = conditions::blind(object.status(), failure, generation, now);
+    status(cx, object, next, false).await
+}
+
+fn remember<K: Kind>(cx: &Context, written: &K) {
+    cx.memory.wrote(&written.uid().unwrap_or_default(), written.resource_version().as_deref());
+}

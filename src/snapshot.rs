@@ -1,0 +1,92 @@
+//! Final snapshots: their names, and what must be seen of one before the finalizer goes. Pure.
+
+use crate::decision::{Verdict, note};
+
+/// A final snapshot, as AWS answers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FinalSnapshot {
+    /// Its name.
+    pub id: String,
+    /// AWS's status of it.
+    pub status: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// AWS's immutable id of its source, where the answer has one.
+    pub source: Option<String>,
+}
+
+/// Final snapshots carry the object's uid and a counter, since their names must be unique for ever.
+pub fn prefix(identifier: &str, uid: &str) -> String {
+    let uid: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("{identifier}-final-{uid}-")
+}
+
+/// The name of the next final snapshot.
+pub fn next_name(identifier: &str, uid: &str, made: &[FinalSnapshot]) -> String {
+    let prefix = prefix(identifier, uid);
+    let number = |snapshot: &FinalSnapshot| snapshot.id.strip_prefix(&prefix).and_then(|n| n.parse::<u32>().ok());
+    let last = made.iter().filter_map(number).max().unwrap_or(0);
+    format!("{prefix}{}", last + 1)
+}
+
+/// Whether the final snapshot of a store that is gone lets the finalizer go; if not, why.
+pub fn verify(identifier: &str, source: &str, made: &[FinalSnapshot]) -> Result<(), Verdict> {
+    let newest = made.iter().rfind(|snapshot| snapshot.source.as_deref().is_none_or(|of| of == source));
+    let Some(snapshot) = newest else {
+        let message = format!(
+            "{identifier} is gone and its final snapshot is not found: somebody deleted it without one. Set deletionPolicy: Delete \
+             to let this object go"
+        );
+        return Err(Verdict::Stalled(note("SnapshotMissing", message)));
+    };
+    match (snapshot.status.as_str(), snapshot.encrypted) {
+        ("available", true) => Ok(()),
+        ("creating", _) => {
+            Err(Verdict::Working(note("Deleting", format!("AWS is making the final snapshot {}", snapshot.id))))
+        }
+        (status, encrypted) => {
+            let encrypted = if encrypted { "encrypted" } else { "not encrypted" };
+            let message = format!(
+                "the final snapshot {} is {status} and {encrypted}; this object stays until somebody has looked at it. Set \
+                 deletionPolicy: Delete to let it go",
+                snapshot.id
+            );
+            Err(Verdict::Stalled(note("SnapshotUnusable", message)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(id: &str, status: &str, encrypted: bool, source: Option<&str>) -> FinalSnapshot {
+        FinalSnapshot { id: id.into(), status: status.into(), encrypted, source: source.map(str::to_owned) }
+    }
+
+    #[test]
+    fn rule_06_the_finalizer_waits_for_a_usable_snapshot_of_this_very_store() {
+        let table = [
+            ("available and encrypted", vec![made("d-1", "available", true, Some("db-A"))], "ok"),
+            ("being made", vec![made("d-1", "creating", true, Some("db-A"))], "Deleting"),
+            ("not encrypted", vec![made("d-1", "available", false, Some("db-A"))], "SnapshotUnusable"),
+            ("failed", vec![made("d-1", "failed", true, Some("db-A"))], "SnapshotUnusable"),
+            ("of another instance", vec![made("d-1", "available", true, Some("db-B"))], "SnapshotMissing"),
+            ("none", vec![], "SnapshotMissing"),
+        ];
+        for (situation, snapshots, expected) in table {
+            let reason = match verify("d", "db-A", &snapshots) {
+                Ok(()) => "ok",
+                Err(Verdict::Working(why) | Verdict::Stalled(why) | Verdict::Ready(why)) => why.reason,
+            };
+            assert_eq!(reason, expected, "{situation}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_never_used_twice() {
+        let name = next_name("shop", "0a1b2c3d-4e5f", &[]);
+        assert_eq!(name, "shop-final-0a1b2c3d-1");
+        assert_eq!(next_name("shop", "0a1b2c3d-4e5f", &[made(&name, "failed", true, None)]), "shop-final-0a1b2c3d-2");
+    }
+}

@@ -1,0 +1,321 @@
+//! `ModifyDBInstance`: which change waits for what.
+//!
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html>
+//! has the table of settings, <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
+//! the parameters.
+
+use serde_json::{Map, Value, json};
+
+use super::catalog::{self, Storage};
+use super::create::max_storage;
+use super::instance::{Instance, ParameterState};
+use super::rules::{self, combination};
+use super::{Answer, Region, windows};
+use crate::call::Call;
+use crate::clock::after;
+use crate::error::AwsError;
+use crate::log::digest;
+
+const SERVED: [&str; 28] = [
+    "AllocatedStorage",
+    "AllowMajorVersionUpgrade",
+    "ApplyImmediately",
+    "AutoMinorVersionUpgrade",
+    "BackupRetentionPeriod",
+    "CACertificateIdentifier",
+    "CertificateRotationRestart",
+    "CloudwatchLogsExportConfiguration",
+    "CopyTagsToSnapshot",
+    "DBInstanceClass",
+    "DBInstanceIdentifier",
+    "DBParameterGroupName",
+    "DBPortNumber",
+    "DeletionProtection",
+    "EnableIAMDatabaseAuthentication",
+    "EngineVersion",
+    "Iops",
+    "MasterUserPassword",
+    "MaxAllocatedStorage",
+    "MultiAZ",
+    "NewDBInstanceIdentifier",
+    "PreferredBackupWindow",
+    "PreferredMaintenanceWindow",
+    "PubliclyAccessible",
+    "StorageThroughput",
+    "StorageType",
+    "VpcSecurityGroupIds",
+    "DBSubnetGroupName",
+];
+const STORAGE: [&str; 4] = ["AllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
+
+impl Region {
+    pub(super) fn modify_db_instance(&mut self, call: &Call<'_>) -> Answer {
+        rules::only(call, &SERVED)?;
+        let instance = self.named(call)?.clone();
+        accepts(&instance, call)?;
+        if let Some(group) = call.text("DBSubnetGroupName")
+            && !group.eq_ignore_ascii_case(&instance.subnet_group)
+        {
+            return Err(AwsError::not_implemented("moving an instance to another subnet group"));
+        }
+        let pending = self.wanted(call, &instance)?;
+        let at_once = settings_at_once(call, &instance)?;
+        let group = self.wanted_group(call, &instance)?;
+
+        let instance = self.named(call)?;
+        *instance = at_once;
+        if let Some(group) = group {
+            instance.parameter_group = group;
+            // The name changes now, the values with the next reboot.
+            instance.parameters = ParameterState {
+                applying_until: Some(after(call.now, call.durations.apply_parameters)),
+                pending_reboot: true,
+            };
+        }
+        keep(instance, pending, call);
+        let instance = instance.clone();
+        let subnet_group = self.show_subnet_group(call, &instance.subnet_group);
+        Ok(json!({"DBInstance": instance.show(call, &subnet_group)}))
+    }
+
+    /// The values asked for that do not hold at once, all checked.
+    fn wanted(&self, call: &Call<'_>, instance: &Instance) -> Result<Map<String, Value>, AwsError> {
+        let mut wanted = Map::new();
+        if let Some(class) = call.text("DBInstanceClass") {
+            wanted.insert("DBInstanceClass".into(), catalog::instance_class(class)?.into());
+        }
+        if let Some(version) = call.text("EngineVersion") {
+            wanted.insert("EngineVersion".into(), upgrade(call, instance, version)?.into());
+        }
+        if let Some(multi_az) = call.flag("MultiAZ") {
+            wanted.insert("MultiAZ".into(), multi_az.into());
+        }
+        if let Some(days) = call.integer("BackupRetentionPeriod") {
+            wanted.insert("BackupRetentionPeriod".into(), rules::retention(days)?.into());
+        }
+        if let Some(port) = call.integer("DBPortNumber") {
+            wanted.insert("Port".into(), rules::port(port)?.into());
+        }
+        if let Some(name) = call.text("CACertificateIdentifier") {
+            wanted.insert("CACertificateIdentifier".into(), rules::certificate(name)?.into());
+        }
+        if let Some(password) = call.text("MasterUserPassword") {
+            rules::master_password(password)?;
+            wanted.insert("MasterUserPassword".into(), digest(password).into());
+        }
+        if let Some(name) = call.text("NewDBInstanceIdentifier") {
+            let name = rules::identifier("NewDBInstanceIdentifier", name, 63)?;
+            if name != instance.identifier && self.instances.contains_key(&name) {
+                return Err(AwsError::new("DBInstanceAlreadyExists", "DB instance already exists"));
+            }
+            wanted.insert("DBInstanceIdentifier".into(), name.into());
+        }
+        if STORAGE.iter().any(|name| call.parameters.get(name).is_some()) {
+            grow(call, instance, &mut wanted)?;
+        }
+        Ok(wanted)
+    }
+
+    fn wanted_group(&self, call: &Call<'_>, instance: &Instance) -> Result<Option<String>, AwsError> {
+        let upgraded = call.text("EngineVersion").map(|version| catalog::engine_version(Some(version)));
+        let version = upgraded.transpose()?.unwrap_or_else(|| instance.engine_version.clone());
+        let Some(name) = call.text("DBParameterGroupName") else {
+            let same = catalog::family(&version) == catalog::family(&instance.engine_version);
+            if same || instance.parameter_group.starts_with("default.") {
+                return Ok(None);
+            }
+            return Err(combination(format!(
+                "The parameter group {} is not of family {}: give one of that family with the upgrade.",
+                instance.parameter_group,
+                catalog::family(&version)
+            )));
+        };
+        let name = self.parameter_group_for(Some(name), &version)?;
+        Ok((name != instance.parameter_group).then_some(name))
+    }
+}
+
+/// Modifications are taken while `available`. While the storage is optimised
+/// it cannot be changed, and while it is full nothing else can:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
+fn accepts(instance: &Instance, call: &Call<'_>) -> Result<(), AwsError> {
+    let given = |name: &str| call.parameters.get(name).is_some();
+    if instance.status(call.now) == "storage-full" {
+        let harmless = ["DBInstanceIdentifier", "ApplyImmediately", "MaxAllocatedStorage"];
+        let mut names = call.parameters.as_object().into_iter().flat_map(Map::keys);
+        let only_storage = names.all(|name| STORAGE.contains(&name.as_str()) || harmless.contains(&name.as_str()));
+        if only_storage && given("AllocatedStorage") {
+            return Ok(());
+        }
+    }
+    instance.must_be(&["available", "storage-optimization"], call.now)?;
+    if !instance.steps.is_empty() {
+        return Err(AwsError::new(
+            "InvalidDBInstanceState",
+            format!("Instance {} is about to be modified.", instance.identifier),
+        ));
+    }
+    let changes_storage = || -> Result<bool, AwsError> {
+        let mut wanted = Map::new();
+        grow(call, instance, &mut wanted)?;
+        Ok(wanted.iter().any(|(name, value)| !holds(instance, name, value)))
+    };
+    let asks = STORAGE.iter().any(|name| given(name));
+    if asks && instance.is_optimizing(call.now) && changes_storage()? {
+        return Err(AwsError::new(
+            "InvalidDBInstanceState",
+            "You can't currently modify the storage of this DB instance because the previous storage \
+             change is being optimized.",
+        ));
+    }
+    Ok(())
+}
+
+fn upgrade(call: &Call<'_>, instance: &Instance, wanted: &str) -> Result<String, AwsError> {
+    let current = &instance.engine_version;
+    let (major, _) = catalog::parts(current);
+    if wanted == major.to_string() {
+        return Ok(current.clone());
+    }
+    let version = catalog::engine_version(Some(wanted))?;
+    if catalog::parts(&version) < catalog::parts(current) {
+        return Err(combination(format!("Cannot upgrade postgres from {current} to {version}")));
+    }
+    let is_major = catalog::parts(&version).0 > major;
+    if is_major && call.flag("AllowMajorVersionUpgrade") != Some(true) {
+        return Err(combination(
+            "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.",
+        ));
+    }
+    Ok(version)
+}
+
+/// Storage only grows, by a tenth at least: less is rounded up.
+fn grow(call: &Call<'_>, instance: &Instance, wanted: &mut Map<String, Value>) -> Result<(), AwsError> {
+    let now = &instance.storage;
+    let mut gib = call.integer("AllocatedStorage").unwrap_or(now.allocated);
+    if gib < now.allocated {
+        return Err(combination(format!(
+            "Invalid storage size for engine name postgres and storage type {}: {gib}; the allocated \
+             storage of {} GiB cannot be reduced.",
+            now.kind, now.allocated
+        )));
+    }
+    if gib > now.allocated {
+        gib = gib.max(now.allocated + (now.allocated + 9) / 10);
+    }
+    let kind = call.text("StorageType").unwrap_or(&now.kind);
+    // Of the same type and below gp3's threshold the present figures go on.
+    let keep = |figure: Option<i64>| figure.filter(|_| kind == now.kind && (kind != "gp3" || now.allocated >= 400));
+    let iops = call.integer("Iops").or(keep(now.iops));
+    let throughput = call.integer("StorageThroughput").or(keep(now.throughput));
+    let storage = Storage::new(Some(kind), Some(gib), iops, throughput)?;
+    wanted.insert("AllocatedStorage".into(), storage.allocated.into());
+    wanted.insert("StorageType".into(), storage.kind.into());
+    for (name, figure) in [("Iops", storage.iops), ("StorageThroughput", storage.throughput)] {
+        if let Some(figure) = figure {
+            wanted.insert(name.into(), figure.into());
+        }
+    }
+    Ok(())
+}
+
+/// The instance with the settings that hold at once, whatever
+/// `ApplyImmediately` says.
+fn settings_at_once(call: &Call<'_>, instance: &Instance) -> Result<Instance, AwsError> {
+    let mut changed = instance.clone();
+    let set = |name: &str, field: &mut bool| {
+        if let Some(value) = call.flag(name) {
+            *field = value;
+        }
+    };
+    set("AutoMinorVersionUpgrade", &mut changed.auto_minor_upgrade);
+    set("CopyTagsToSnapshot", &mut changed.copy_tags);
+    set("DeletionProtection", &mut changed.deletion_protection);
+    set("PubliclyAccessible", &mut changed.public);
+    set("EnableIAMDatabaseAuthentication", &mut changed.iam_authentication);
+    if let Some(groups) = rules::security_groups(call)? {
+        changed.security_groups = groups;
+    }
+    if let Some(most) = call.integer("MaxAllocatedStorage") {
+        let gib = call.integer("AllocatedStorage").unwrap_or(instance.storage.allocated);
+        // The present size turns autoscaling off.
+        changed.max_storage = if most == gib { None } else { max_storage(Some(most), gib)? };
+    }
+    if let Some(logs) = call.parameters.get("CloudwatchLogsExportConfiguration") {
+        let types = |name: &str| rules::log_types(logs.get(name).and_then(Value::as_array));
+        let (enable, disable) = (types("EnableLogTypes")?, types("DisableLogTypes")?);
+        changed.logs.retain(|name| !disable.contains(name) && !enable.contains(name));
+        changed.logs.extend(enable);
+    }
+    if let Some(window) = call.text("PreferredBackupWindow") {
+        changed.backup_window = windows::backup(window)?;
+    }
+    if let Some(window) = call.text("PreferredMaintenanceWindow") {
+        changed.maintenance_window = windows::maintenance(window)?;
+    }
+    windows::apart(&changed.backup_window, &changed.maintenance_window)?;
+    Ok(changed)
+}
+
+/// Puts the wanted values among the pending ones and starts what does not wait.
+fn keep(instance: &mut Instance, wanted: Map<String, Value>, call: &Call<'_>) {
+    let immediately = call.flag("ApplyImmediately").unwrap_or(false);
+    let waited_before = !instance.pending.is_empty();
+    let mut at_once = Vec::new();
+    for (name, value) in wanted {
+        if holds(instance, &name, &value) && name != "MasterUserPassword" {
+            // Asking for what is there takes back what was pending.
+            instance.pending.remove(&name);
+            continue;
+        }
+        if ignores_window(instance, &name, &value) {
+            at_once.push(name.clone());
+        }
+        instance.pending.insert(name, value);
+    }
+    if !waited_before {
+        instance.pending_since = call.now;
+    }
+    // "If there are pending actions that cause an outage, and the maintenance
+    // window is changed to include the current time, then those pending actions
+    // are applied immediately."
+    let window_moved_here =
+        call.text("PreferredMaintenanceWindow").is_some() && windows::is_open(&instance.maintenance_window, call.now);
+    // What is done immediately takes everything pending with it.
+    if immediately || window_moved_here {
+        at_once = instance.pending.keys().cloned().collect();
+    }
+    if !at_once.is_empty() {
+        instance.apply(at_once, call.now, call.durations);
+    }
+    instance.tick(call.now, call.durations);
+}
+
+/// The settings of which the table says that they ignore `ApplyImmediately`.
+fn ignores_window(instance: &Instance, name: &str, value: &Value) -> bool {
+    match name {
+        "MasterUserPassword" | "Port" => true,
+        // From one number of days to another, but not to or from none.
+        "BackupRetentionPeriod" => instance.retention > 0 && value.as_i64() != Some(0),
+        _ => false,
+    }
+}
+
+fn holds(instance: &Instance, name: &str, value: &Value) -> bool {
+    match name {
+        "DBInstanceClass" => value.as_str() == Some(&instance.class),
+        "EngineVersion" => value.as_str() == Some(&instance.engine_version),
+        "MultiAZ" => value.as_bool() == Some(instance.multi_az),
+        "BackupRetentionPeriod" => value.as_i64() == Some(instance.retention),
+        "Port" => value.as_i64() == Some(instance.port),
+        "CACertificateIdentifier" => value.as_str() == Some(&instance.certificate),
+        "MasterUserPassword" => value.as_str() == Some(&instance.password_digest),
+        "DBInstanceIdentifier" => value.as_str() == Some(&instance.identifier),
+        "AllocatedStorage" => value.as_i64() == Some(instance.storage.allocated),
+        "StorageType" => value.as_str() == Some(&instance.storage.kind),
+        "Iops" => value.as_i64() == instance.storage.iops,
+        "StorageThroughput" => value.as_i64() == instance.storage.throughput,
+        _ => false,
+    }
+}

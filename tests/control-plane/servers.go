@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+// The servers of one control plane: etcd inside this process, the API server and the controller
+// manager as children that end with it.
+type servers struct {
+	data string // removed at the end
+	logs string // kept when something went wrong
+	died chan error
+
+	mu       sync.Mutex
+	stopped  bool
+	children []*child
+}
+
+// What a user is told.
+type access struct {
+	Kubeconfig string `json:"kubeconfig"`
+	Server     string `json:"server"`
+	Token      string `json:"token"`
+	// The processes, for tests that look whether anything was left running.
+	Pids []int `json:"pids"`
+}
+
+// start returns when the API server is ready and the controllers work.
+func (s *servers) start(ctx context.Context) (*access, error) {
+	keys, err := newCredentials(filepath.Join(s.data, "credentials"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the control plane's keys: %w", err)
+	}
+	etcd, err := startEtcd(ctx, s.data)
+	if err != nil {
+		return nil, fmt.Errorf("etcd did not start: %w", err)
+	}
+	server, err := s.startAPIServer(ctx, keys, etcd)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := keys.writeKubeconfig(server)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.startControllers(ctx, keys, kubeconfig, server); err != nil {
+		return nil, err
+	}
+	answer := &access{Kubeconfig: kubeconfig, Server: server, Token: keys.token, Pids: []int{os.Getpid()}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.children {
+		answer.Pids = append(answer.Pids, c.command.Process.Pid)
+	}
+	return answer, nil
+}
+
+// A control plane that lives for minutes needs no fsync. A socket instead of a port: nothing can
+// clash, and no other user of the machine reaches the data.
+func startEtcd(ctx context.Context, data string) (string, error) {
+	client := url.URL{Scheme: "unix", Path: filepath.Join(data, "etcd.sock")}
+	peer := url.URL{Scheme: "unix", Path: filepath.Join(data, "peer.sock")}
+	// etcd takes no socket as an advertised address; nobody asks for it.
+	nobody := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	config := embed.NewConfig()
+	config.Dir = filepath.Join(data, "etcd")
+	config.ListenClientUrls = []url.URL{client}
+	config.ListenPeerUrls = []url.URL{peer}
+	config.AdvertiseClientUrls = []url.URL{nobody}
+	config.AdvertisePeerUrls = []url.URL{nobody}
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.UnsafeNoFsync = true
+	config.LogLevel = "error"
+	etcd, err := embed.StartEtcd(config)
+	if err != nil {
+		return "", err
+	}
+	select {
+	case <-etcd.Server.ReadyNotify():
+		return client.String(), nil
+	case err := <-etcd.Err():
+		return "", err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd string) (string, error) {
+	// Another process may take the port between our looking and the server's binding it.
+	for attempt := 1; ; attempt++ {
+		port, err := freePort()
+		if err != nil {
+			return "", err
+		}
+		server := fmt.Sprintf("https://127.0.0.1:%d", port)
+		api, err := s.run("apiserver",
+			"--etcd-servers="+etcd,
+			"--bind-address=127.0.0.1",
+			fmt.Sprintf("--secure-port=%d", port),
+			"--advertise-address=127.0.0.1",
+			// Nothing in here reaches the API by the service's address; without this the server
+			// writes its own address into an object every ten seconds.
+			"--endpoint-reconciler-type=none",
+			"--tls-cert-file="+keys.path("server.crt"),
+			"--tls-private-key-file="+keys.path("server.key"),
+			"--service-cluster-ip-range="+serviceRange,
+			"--service-account-issuer=https://kubernetes.default.svc",
+			"--service-account-key-file="+keys.path("sa.pub"),
+			"--service-account-signing-key-file="+keys.path("sa.key"),
+			"--authorization-mode=RBAC",
+			"--token-auth-file="+keys.path("tokens.csv"),
+			"--profiling=false",
+			// Fairness between many tenants costs time, and here there is one.
+			"--enable-priority-and-fairness=false",
+		)
+		if err != nil {
+			return "", err
+		}
+		err = s.waitFor(ctx, api, keys, server+"/readyz")
+		if err != nil && attempt < 4 && strings.Contains(api.tail(), "address already in use") {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		s.watch(api)
+		return server, nil
+	}
+}
+
+func (s *servers) startControllers(ctx context.Context, keys *credentials, kubeconfig, server string) error {
+	kcm, err := s.run("kcm",
+		"--kubeconfig="+kubeconfig,
+		"--secure-port=0",
+		"--leader-elect=false",
+		"--profiling=false",
+		"--service-account-private-key-file="+keys.path("sa.key"),
+		"--root-ca-file="+keys.path("ca.crt"),
+		"--controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller,"+
+			"root-ca-certificate-publisher-controller,deployment-controller,replicaset-controller",
+	)
+	if err != nil {
+		return err
+	}
+	// This object is the work of a controller: once it is there, they work.
+	if err := s.waitFor(ctx, kcm, keys, server+"/api/v1/namespaces/default/serviceaccounts/default"); err != nil {
+		return err
+	}
+	s.watch(kcm)
+	return nil
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("no free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// One server in a process of its own.
+type child struct {
+	name    string
+	log     string
+	command *exec.Cmd
+	ended   chan struct{}
+	err     error          // set when ended is closed
+	leash   io.WriteCloser // the child ends when this is closed, also by our own death
+}
+
+func (s *servers) run(name string, arguments ...string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := &child{name: name, log: filepath.Join(s.logs, name+".log"), ended: make(chan struct{})}
+	log, err := os.Create(c.log)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	c.command = exec.Command(self, append([]string{name}, arguments...)...)
+	c.command.Stdout, c.command.Stderr = log, log
+	c.command.Dir = s.data
+	if c.leash, err = c.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil, errors.New("the control plane is being stopped")
+	}
+	if err := c.command.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", name, err)
+	}
+	s.children = append(s.children, c)
+	go func() {
+		c.err = c.command.Wait()
+		close(c.ended)
+	}()
+	return c, nil
+}
+
+// A child's first act: end when the supervisor does. The pipe is closed by the kernel, so a killed
+// supervisor leaves nothing either.
+func endWithParent() {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
+}
+
+// watch reports a child that ends although nobody asked it to.
+func (s *servers) watch(c *child) {
+	go func() {
+		<-c.ended
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.stopped {
+			s.died <- c.failure()
+		}
+	}()
+}
+
+func (c *child) failure() error {
+	return fmt.Errorf("%s ended: %v; the end of its log:\n%s", c.name, c.err, c.tail())
+}
+
+func (c *child) tail() string {
+	text, err := os.ReadFile(c.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
+
+const startTimeout = 3 * time.Minute
+
+// waitFor asks until the answer is 200, the child is gone or time is up.
+func (s *servers) waitFor(ctx context.Context, c *child, keys *credentials, address string) error {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(keys.ca)
+	client := &http.Client{
+		Timeout:   5 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true},
+	}
+	deadline := time.After(startTimeout)
+	last := errors.New("not asked yet")
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+keys.token)
+		response, err := client.Do(request)
+		if err != nil {
+			last = err
+		} else {
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+			last = fmt.Errorf("%s: %s", response.Status, body)
+		}
+		select {
+		case <-c.ended:
+			return c.failure()
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline:
+			return fmt.Errorf("%s did not answer within %s: %v; the end of the log of %s:\n%s", address, startTimeout, last, c.name, c.tail())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// stop kills: the data goes too, so nothing needs to be saved.
+func (s *servers) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	children := s.children
+	s.mu.Unlock()
+	for _, c := range children {
+		_ = c.command.Process.Kill()
+	}
+	for _, c := range children {
+		<-c.ended
+	}
+	_ = os.RemoveAll(s.data)
+}

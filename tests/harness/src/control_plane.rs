@@ -1,0 +1,270 @@
+//! A real Kubernetes control plane, shared by all test binaries of a run or one's own.
+//!
+//! Test binaries have no common end, so a supervisor (tests/control-plane/supervise.go) owns the
+//! control plane: it starts with the first user, who holds a connection to its socket, and ends some
+//! time after the last connection was closed, be it by the kernel because the user was killed.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde::Deserialize;
+
+use crate::cache::{self, Lock};
+use crate::error::{Error, FileError as _, KubeError as _, Result};
+use crate::progress::Progress;
+use crate::{crds, tools};
+
+/// A running control plane, which stays at least until this is dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    access: Access,
+    /// Held open while we use it; nothing for a cluster of the user's.
+    _connection: Option<UnixStream>,
+    own: bool,
+}
+
+/// What the supervisor tells its users.
+#[derive(Debug, Clone, Deserialize)]
+struct Access {
+    kubeconfig: PathBuf,
+    server: String,
+    #[serde(default)]
+    pids: Vec<i32>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Ready(Access),
+    Failed { error: String },
+}
+
+/// How long the supervisor of a shared control plane stays after its last user: `cargo test` runs
+/// test binaries one after the other, and compiles nothing in between.
+const LINGER: &str = "15s";
+
+/// How the names of the ones that nobody shares begin.
+const OWN: &str = "own-";
+
+/// How long it waits for us to connect, should we be killed before we do.
+const PATIENCE: &str = "10s";
+
+impl ControlPlane {
+    /// The control plane that all users of this checkout share, started if it is not running. It has
+    /// the CRDs of the checkout; who changes them asks for [`ControlPlane::own`].
+    ///
+    /// With `SHOWCORE_TEST_KUBECONFIG` it is the cluster that this file names: the CRDs are applied
+    /// to it, and the namespaces that tests make stay in it.
+    pub async fn shared() -> Result<Self> {
+        let control_plane = match std::env::var_os("SHOWCORE_TEST_KUBECONFIG") {
+            Some(path) if !path.is_empty() => Self::of_the_user(Path::new(&path))?,
+            _ => {
+                // Its folder's name says what it depends on, so that other checkouts, other versions
+                // and other CRDs get another one.
+                let crds = crds::files()?;
+                let workspace = fs::canonicalize(tools::workspace()).file("find", tools::workspace())?;
+                in_background(move || {
+                    let programs = tools::control_plane()?;
+                    let name = cache::fingerprint(
+                        [programs.fingerprint().as_bytes(), workspace.as_os_str().as_encoded_bytes()]
+                            .into_iter()
+                            .chain(crds.iter().map(|(_, text)| text.as_slice())),
+                    );
+                    Self::connect(&name, LINGER)
+                })
+                .await?
+            }
+        };
+        crds::install(&control_plane.client().await?).await?;
+        Ok(control_plane)
+    }
+
+    /// A control plane of one's own, without any CRD, which ends when this is dropped.
+    pub async fn own() -> Result<Self> {
+        in_background(|| Self::connect(&format!("{OWN}{:016x}", rand::random::<u64>()), "0s")).await
+    }
+
+    /// The kubeconfig of an administrator.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.access.kubeconfig
+    }
+
+    /// The API server's address.
+    pub fn server(&self) -> &str {
+        &self.access.server
+    }
+
+    /// The processes of this control plane, the supervisor first; none for a cluster of the user's.
+    pub fn pids(&self) -> &[i32] {
+        &self.access.pids
+    }
+
+    /// A new client. It belongs to the runtime that asks for it, so each test takes its own.
+    pub async fn client(&self) -> Result<Client> {
+        let unusable = |error: &dyn std::error::Error| {
+            Error::Other(format!("cannot use {}: {error}", self.access.kubeconfig.display()))
+        };
+        let kubeconfig = Kubeconfig::read_from(&self.access.kubeconfig).map_err(|error| unusable(&error))?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| unusable(&error))?;
+        Client::try_from(config).map_err(|error| unusable(&error))
+    }
+
+    /// Makes a namespace with a name that nobody else has, beginning with `prefix`.
+    pub async fn namespace(&self, client: &Client, prefix: &str) -> Result<String> {
+        let name = format!("{prefix}-{:08x}", rand::random::<u32>());
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        Api::all(client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await
+            .kube(|| format!("create the namespace {name}"))?;
+        Ok(name)
+    }
+
+    /// Gives the control plane up; waits for its end if it was one's own.
+    pub async fn end(self) {
+        let supervisor = self.access.pids.first().copied().filter(|_| self.own);
+        drop(self);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Some(pid) = supervisor
+            && kill(Pid::from_raw(pid), None).is_ok()
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn of_the_user(kubeconfig: &Path) -> Result<Self> {
+        let found = Kubeconfig::read_from(kubeconfig)
+            .map_err(|error| Error::Other(format!("SHOWCORE_TEST_KUBECONFIG: {error}")))?;
+        let server = found.clusters.into_iter().find_map(|named| named.cluster?.server).unwrap_or_default();
+        Ok(Self {
+            access: Access {
+                kubeconfig: std::path::absolute(kubeconfig).file("find", kubeconfig)?,
+                server,
+                pids: Vec::new(),
+            },
+            _connection: None,
+            own: false,
+        })
+    }
+
+    /// Connects to the supervisor of this name, and starts it if there is none.
+    fn connect(name: &str, linger: &str) -> Result<Self> {
+        let supervisor = tools::control_plane()?.supervisor();
+        let parent = cache::run_folder()?;
+        let folder = parent.join(name);
+        let mut attempts = 0;
+        let mut progress = None;
+        loop {
+            let connection = {
+                // One starter at a time. Who finds a socket is connected before the next one looks.
+                let path = parent.join(format!("{name}.lock"));
+                let _lock = Lock::take(&path)?;
+                let connection = if let Ok(connection) = UnixStream::connect(folder.join("socket")) {
+                    connection
+                } else {
+                    progress.get_or_insert_with(|| Progress::start("starting the control plane"));
+                    start(&supervisor, &folder, linger)?
+                };
+                if name.starts_with(OWN) {
+                    // Nobody else will ever come for it.
+                    let _ = fs::remove_file(path);
+                    let _ = fs::remove_file(folder.with_extension("log"));
+                }
+                connection
+            };
+            match read_answer(&connection, &folder)? {
+                Some(access) => {
+                    if let Some(progress) = progress {
+                        Progress::done(progress);
+                    }
+                    return Ok(Self { access, connection: Some(connection) });
+                }
+                // It was just ending when we came.
+                None if attempts < 5 => attempts += 1,
+                None => {
+                    return Err(Error::ControlPlane {
+                        why: "its supervisor ends before it answers".to_owned(),
+                        logs: folder.join("log"),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Starts a supervisor that outlives us, and connects to it.
+fn start(supervisor: &Path, folder: &Path, linger: &str) -> Result<UnixStream> {
+    let log_path = folder.with_extension("log");
+    let log = File::create(&log_path).file("write", &log_path)?;
+    let errors = log.try_clone().file("write", &log_path)?;
+    let mut child = Command::new(supervisor)
+        .args(["supervise", "--linger", linger, "--patience", PATIENCE, "--dir"])
+        .arg(folder)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .map_err(|source| Error::Start { program: supervisor.display().to_string(), source })?;
+    // Its socket comes at once, unless a predecessor is still clearing up.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        if let Ok(connection) = UnixStream::connect(folder.join("socket")) {
+            // Reaped here when it ends before us, so that no zombie stays.
+            std::thread::spawn(move || child.wait());
+            return Ok(connection);
+        }
+        let ended = child.try_wait().is_ok_and(|status| status.is_some());
+        if ended || Instant::now() > deadline {
+            let why = fs::read_to_string(&log_path).unwrap_or_default();
+            return Err(Error::ControlPlane {
+                why: format!("its supervisor did not start: {}", why.trim()),
+                logs: log_path,
+            });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until the control plane is ready. Nothing if the supervisor went away without a word.
+fn read_answer(connection: &UnixStream, folder: &Path) -> Result<Option<Access>> {
+    let failed = |why: String| Error::ControlPlane { why, logs: folder.join("log") };
+    // The supervisor itself gives up before this, with a reason.
+    let patience = Duration::from_mins(10);
+    connection.set_read_timeout(Some(patience)).map_err(|error| failed(error.to_string()))?;
+    let mut line = String::new();
+    match BufReader::new(connection).read_line(&mut line) {
+        Ok(0) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+        Err(error) => return Err(failed(format!("its supervisor does not answer: {error}"))),
+        Ok(_) => {}
+    }
+    match serde_json::from_str(&line) {
+        Ok(Answer::Ready(access)) => Ok(Some(access)),
+        Ok(Answer::Failed { error }) => Err(failed(error)),
+        Err(error) => Err(failed(format!("its supervisor answered {line:?} ({error})"))),
+    }
+}
+
+/// Blocking work (builds, locks) beside the runtime.
+pub(crate) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Other(format!("the harness itself failed: {error}")))?
+}
