@@ -193,7 +193,7 @@ impl ControlPlane {
                     if let Some(progress) = progress {
                         Progress::done(progress);
                     }
-                    return Ok(Self { access, connection: Some(connection) });
+                    return Ok(Self { access, _connection: Some(connection), own: name.starts_with(OWN) });
                 }
                 // It was just ending when we came.
                 None if attempts < 5 => attempts += 1,

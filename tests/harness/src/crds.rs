@@ -24,13 +24,15 @@ pub async fn install(client: &Client) -> Result<()> {
         let unusable = |error: &dyn std::fmt::Display| Error::Other(format!("{}: {error}", path.display()));
         let text = String::from_utf8(text).map_err(|error| unusable(&error))?;
         // By way of plain JSON, as the API server would read it.
-        let crd: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| unusable(&error))?;
-        let name = crd["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let crd = api
-            .patch(&name, &PatchParams::apply("harness").force(), &Patch::Apply(&crd))
-            .await
-            .kube(|| format!("apply {}", path.display()))?;
-        applied.push(crd);
+        let crds: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).map_err(|error| unusable(&error))?;
+        for crd in crds {
+            let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+            let crd = api
+                .patch(name, &PatchParams::apply("harness").force(), &Patch::Apply(&crd))
+                .await
+                .kube(|| format!("apply {name} of {}", path.display()))?;
+            applied.push(crd);
+        }
     }
     for crd in applied {
         wait_served(client, &crd).await?;

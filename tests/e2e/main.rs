@@ -1,0 +1,6 @@
+//! The operator as a process, on a real API server, against the AWS stand-in: what a user does and sees.
+//!
+//! Each test has a namespace, an AWS account and a clock of its own; nothing sleeps, tests wait for states.
+
+mod bucket;
+mod look;
