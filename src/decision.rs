@@ -212,7 +212,7 @@ impl<S: Step> Decision<S> {
     pub fn paused(mut self) -> Self {
         self.held.splice(0..0, std::mem::take(&mut self.steps));
         for row in &mut self.facts.drift {
-            if row.action == DriftAction::Pending {
+            if matches!(row.action, DriftAction::Pending | DriftAction::AwaitingWindow) {
                 row.action = DriftAction::ReportOnly;
             }
         }
@@ -375,11 +375,12 @@ impl<S> Wanted<'_, S> {
 
     /// Rule 2: "not found" counts only after a grace period and a second look, and what existed is never made again.
     fn not_found<T: Step>(&self, deleting: bool, now: Timestamp) -> Standing<T> {
-        let existed = self.pin.is_some_and(|pin| pin.id.is_some());
+        // The status is written before the pin; a pin that somebody took off is no proof that it never existed.
+        let existed = self.pin.is_some_and(|pin| pin.id.is_some()) || self.status.resource.is_some();
         if !deleting && !existed {
             return Standing::Create;
         }
-        if deleting && self.pin.is_none() {
+        if deleting && !existed && self.pin.is_none() {
             return Standing::Gone;
         }
         let since = self.status.not_found_since.unwrap_or(now);
@@ -390,7 +391,7 @@ impl<S> Wanted<'_, S> {
             (true, false) => {
                 let message = format!(
                     "{} existed and AWS no longer finds it. It is not made again, empty, by itself: \
-                     restore it under this name, or delete this object and apply it again to start empty",
+                     set deletionPolicy to Retain, then delete this object and apply it again to start empty",
                     self.identifier
                 );
                 Standing::decided(Verdict::Stalled(note("Missing", message)), facts)
@@ -404,7 +405,7 @@ impl<S> Wanted<'_, S> {
     }
 
     /// The pin names where the store is. Another account, region or name now is a mistake, never a move.
-    fn wrong_place(&self) -> Option<Note> {
+    pub(crate) fn wrong_place(&self) -> Option<Note> {
         let pin = self.pin?;
         let differs = [
             ("account", &pin.account_id, &self.place.account_id),
@@ -486,3 +487,6 @@ impl Comparison {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

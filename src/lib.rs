@@ -27,4 +27,6 @@ pub mod report;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod window;

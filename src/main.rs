@@ -24,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Turns ShowCoreDatabase, ShowCoreCache and ShowCoreBucket objects into encrypted AWS resources and watches them.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, args_override_self = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

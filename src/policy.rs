@@ -53,6 +53,12 @@ pub fn cloudtrail_delivery(bucket_arn: &str, trails: &[String], prefix: Option<&
     ]
 }
 
+/// Whether a statement is one of CloudTrail's that we wrote, for whatever trails.
+pub fn is_our_delivery(statement: &Value) -> bool {
+    let ours = statement.get("Sid").and_then(Value::as_str).is_some_and(|sid| sid.starts_with("ShowCoreCloudTrail"));
+    ours && statement.get("Principal") == Some(&json!({ "Service": "cloudtrail.amazonaws.com" }))
+}
+
 /// The statements of a policy.
 pub fn statements(policy: Option<&Value>) -> Vec<Value> {
     match policy.and_then(|policy| policy.get("Statement")) {

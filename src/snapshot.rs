@@ -31,7 +31,9 @@ pub fn next_name(identifier: &str, uid: &str, made: &[FinalSnapshot]) -> String 
 
 /// Whether the final snapshot of a store that is gone lets the finalizer go; if not, why.
 pub fn verify(identifier: &str, source: &str, made: &[FinalSnapshot]) -> Result<(), Verdict> {
-    let newest = made.iter().rfind(|snapshot| snapshot.source.as_deref().is_none_or(|of| of == source));
+    // By its counter: AWS does not promise an order.
+    let number = |snapshot: &&FinalSnapshot| snapshot.id.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
+    let newest = made.iter().filter(|snapshot| snapshot.source.as_deref().is_none_or(|of| of == source)).max_by_key(number);
     let Some(snapshot) = newest else {
         let message = format!(
             "{identifier} is gone and its final snapshot is not found: somebody deleted it without one. Set deletionPolicy: Delete \

@@ -8,12 +8,15 @@ use serde_json::Value;
 use super::{Bucket, Purpose, Seen, ShowCoreBucketSpec};
 use crate::{
     decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict, note},
-    drift::{Field, tag_fields},
+    drift::{ABSENT, Field, tag_fields},
     ownership::is_owner_tag,
     policy,
     spec::DeletionPolicy,
     status::{AtRest, EncryptionStatus, Endpoint, InTransit, ResourceStatus},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// One mutation of a bucket.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +92,9 @@ impl decision::Step for Step {
 
 type Wanted<'a> = decision::Wanted<'a, ShowCoreBucketSpec>;
 
+/// The field of CloudTrail's statements.
+const CLOUD_TRAIL: &str = "policy.cloudTrail";
+
 /// Decides what to do about a bucket.
 pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decision<Step> {
     let bucket = match seen {
@@ -114,6 +120,9 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
 
 /// S3 does not let us look: another account's bucket, a missing permission, or another region.
 fn not_to_be_seen(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
+    if let Some(stalled) = wanted.wrong_place() {
+        return Decision::rest(Verdict::Stalled(stalled), Encrypted::Unknown, Facts::default());
+    }
     let pinned = wanted.pin.is_some_and(|pin| pin.id.is_some());
     if wanted.presence != decision::Presence::Present && !pinned {
         return Decision::release("the bucket of that name is not ours; it is left untouched");
@@ -230,11 +239,20 @@ fn policy_fields(wanted: &Wanted<'_>, bucket: &Bucket) -> Vec<Field> {
     };
     let (tls, delivery) = statements.split_at(1);
     let mut fields = vec![presence("policy.tlsOnly", "Deny without TLS", tls)];
-    if !delivery.is_empty() {
-        let words = format!("CloudTrail may deliver from {}", trails(wanted).join(", "));
-        fields.push(presence("policy.cloudTrail", &words, delivery));
+    let words = (!delivery.is_empty()).then(|| delivery_in_words(wanted));
+    let mut foreign = policy::foreign_allows(bucket.policy.as_ref(), &statements, wanted.place);
+    if let Some(words) = &words {
+        fields.push(presence(CLOUD_TRAIL, words, delivery));
     }
-    let foreign = policy::foreign_allows(bucket.policy.as_ref(), &statements, wanted.place);
+    // Statements for what the spec said before are a wanted change, and no drift.
+    let before = wanted.status.applied.as_ref().and_then(|applied| applied.get(CLOUD_TRAIL));
+    if before.is_some_and(|before| Some(before) != fields.iter().find(|f| f.name == CLOUD_TRAIL).map(|f| &f.desired)) {
+        let outdated = foreign.len();
+        foreign.retain(|statement| !policy::is_our_delivery(statement));
+        if words.is_none() && foreign.len() < outdated {
+            fields.push(Field::new(CLOUD_TRAIL, ABSENT, "CloudTrail may deliver", false).security());
+        }
+    }
     let observed = match foreign.as_slice() {
         [] => "none".to_owned(),
         foreign => foreign.iter().map(policy::in_words).collect::<Vec<_>>().join("; "),
@@ -255,6 +273,18 @@ fn policy_statements(wanted: &Wanted<'_>) -> Vec<Value> {
         statements.extend(policy::cloudtrail_delivery(&arn, &trails(wanted), prefix, &owners));
     }
     statements
+}
+
+fn delivery_in_words(wanted: &Wanted<'_>) -> String {
+    let settings = wanted.spec.cloud_trail.as_ref();
+    let under = settings.and_then(|settings| settings.prefix.as_deref()).map(|prefix| format!(" under {prefix}"));
+    let organization = settings.and_then(|settings| settings.organization_id.as_deref()).map(|id| format!(" for {id}"));
+    format!(
+        "CloudTrail may deliver{}{} from {}",
+        under.unwrap_or_default(),
+        organization.unwrap_or_default(),
+        trails(wanted).join(", ")
+    )
 }
 
 fn trails(wanted: &Wanted<'_>) -> Vec<String> {

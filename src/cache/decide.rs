@@ -35,6 +35,11 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
             if group.is_some_and(|group| !group.at_rest) {
                 decision.encrypted = Encrypted::No(not_at_rest());
             }
+            // It was never available, so its tags were never read: whose it is stays unknown, and a human must act.
+            if seen.tags.is_none() && group.is_some_and(|group| group.status == "create-failed") {
+                decision.verdict = Verdict::Stalled(create_failed(wanted));
+                decision.look_again = LookAgain::Slowly;
+            }
             *decision
         }
         (Standing::Gone, _) => gone(wanted, seen),
@@ -81,7 +86,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     let record = wanted.record();
     let compared = Comparison::of(&fields, record);
     let mut applied = compared.applied.clone();
-    keep_unseen(&mut applied, seen, record.applied);
+    keep_unseen(&mut applied, seen, group, record.applied);
     let names = compared.to_correct(wanted.drift_policy);
     let (mut steps, secret_trouble) = match secret_steps(wanted, seen, group, &mut applied) {
         Ok(steps) => (steps, None),
@@ -90,10 +95,12 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     steps.extend(tag_steps(wanted, group, &names));
     let change = planned(wanted, seen, group, &names, now);
     let held_fields: Vec<_> = names.iter().copied().filter(|name| change.held_fields().contains(name)).collect();
+    let mut rows = compared.rows(&wanted.status.drift, wanted.drift_policy, &held_fields, now);
+    rows.extend(wanted.status.drift.iter().filter(|row| unseen(&row.field, seen, group)).cloned());
     let facts = Facts {
         id: Some(group.id()),
         encryption: Some(encryption(group)),
-        drift: compared.rows(&wanted.status.drift, wanted.drift_policy, &held_fields, now),
+        drift: rows,
         applied: Some(applied),
         resource: Some(resource(wanted, group)),
         endpoint: group.endpoint.clone().map(|(host, port)| Endpoint { host, port }),
@@ -106,11 +113,15 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     }
     let encrypted = encrypted(group);
     let mut verdict = verdict(wanted, group, &encrypted);
-    if let (Some(why), Verdict::Ready(_)) = (secret_trouble, &verdict) {
-        verdict = why;
+    // What puts TLS back is on its way: no human needs to act.
+    let mended = names.contains(&"transitEncryption");
+    match (secret_trouble, &verdict) {
+        (Some(why), Verdict::Ready(_)) => verdict = why,
+        (_, Verdict::Stalled(why)) if mended && group.status != "create-failed" => verdict = Verdict::Working(why.clone()),
+        _ => {}
     }
     let mut decision = Decision::rest(verdict, encrypted, facts).with_steps(steps);
-    if change.busy {
+    if change.busy && matches!(decision.verdict, Verdict::Ready(_)) {
         let message = format!("AWS accepts changes while the group is available; now it is {}", group.status);
         decision.working = Some(note("WaitingForAWS", message));
         decision.look_again = LookAgain::Soon;
@@ -128,14 +139,21 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     decision
 }
 
-/// Tags and members that AWS does not answer now keep their record: "not answered" is no removal.
-fn keep_unseen(applied: &mut BTreeMap<String, String>, seen: &Seen, before: Option<&BTreeMap<String, String>>) {
+/// What AWS does not answer now keeps its record: "not answered" is no removal.
+fn keep_unseen(applied: &mut BTreeMap<String, String>, seen: &Seen, group: &Group, before: Option<&BTreeMap<String, String>>) {
     for (name, value) in before.into_iter().flatten() {
-        let unseen = (seen.tags.is_none() && name.starts_with("tags.")) || seen.member.is_none();
-        if unseen && !applied.contains_key(name) {
+        if unseen(name, seen, group) && !applied.contains_key(name) {
             applied.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// Whether a field is one that this look cannot compare: tags, what the member answers, and a moving replica count.
+fn unseen(name: &str, seen: &Seen, group: &Group) -> bool {
+    let of_the_member = ["nodeType", "engine", "engineVersion", "maintenance.window"].contains(&name) || name.starts_with("network.");
+    (seen.tags.is_none() && name.starts_with("tags."))
+        || (seen.member.is_none() && of_the_member)
+        || (group.status != "available" && name == "replicas")
 }
 
 /// The one change that happens now, and the one that is held.
@@ -150,6 +168,7 @@ impl Planned {
     fn held_fields(&self) -> Vec<&'static str> {
         match &self.held {
             Some(Step::Modify(changes)) => changes.fields(),
+            Some(Step::IncreaseReplicas { .. } | Step::DecreaseReplicas { .. }) => vec!["replicas"],
             _ => Vec::new(),
         }
     }
@@ -364,8 +383,16 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, group: &Group, policy: DeletionPolic
         {
             steps.push(Step::WriteConnection { secret_uid: uid.clone(), connection: connection(wanted, Some(group)) });
         }
-        let keys = seen.tags.iter().flatten().map(|(key, _)| key.clone()).filter(|key| is_owner_tag(key)).collect();
-        steps.push(Step::RemoveTags { arn: group.arn.clone(), keys });
+        let Some(tags) = &seen.tags else {
+            return working(format!("AWS does not answer the tags of {} now; looking again", wanted.identifier)).with_steps(steps);
+        };
+        let keys: BTreeSet<_> = tags.keys().filter(|key| is_owner_tag(key)).cloned().collect();
+        if !keys.is_empty() {
+            steps.push(Step::RemoveTags { arn: group.arn.clone(), keys });
+        }
+        if steps.is_empty() {
+            return Decision::release(format!("the cache {} is retained in AWS; its owner tags are off", wanted.identifier));
+        }
         return working(format!("the cache {} is retained; its owner tags are being taken off", wanted.identifier)).with_steps(steps);
     }
     let owner_tags = wanted.owner.tags();
@@ -409,11 +436,7 @@ fn gone(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
 fn verdict(wanted: &Wanted<'_>, group: &Group, encrypted: &Encrypted) -> Verdict {
     let status = group.status.as_str();
     match status {
-        "create-failed" => Verdict::Stalled(note(
-            "CreateFailed",
-            format!("AWS failed to create the group: look at aws elasticache describe-events, delete it (aws elasticache \
-                     delete-replication-group --replication-group-id {}), then delete this object and apply it again", wanted.identifier),
-        )),
+        "create-failed" => Verdict::Stalled(create_failed(wanted)),
         "creating" => Verdict::Working(note("Creating", "AWS is creating the group")),
         "deleting" => Verdict::Working(note("AWSAtWork", "the group is deleting")),
         "available" if !group.nodes_available => Verdict::Working(note("AWSAtWork", "not every node of the group is available")),
@@ -423,6 +446,17 @@ fn verdict(wanted: &Wanted<'_>, group: &Group, encrypted: &Encrypted) -> Verdict
         },
         other => Verdict::Working(note("UnknownStatus", format!("AWS answers the status {other}, which the operator does not know; it waits"))),
     }
+}
+
+fn create_failed(wanted: &Wanted<'_>) -> decision::Note {
+    note(
+        "CreateFailed",
+        format!(
+            "AWS failed to create the group: look at aws elasticache describe-events, delete it (aws elasticache \
+             delete-replication-group --replication-group-id {}), then delete this object and apply it again",
+            wanted.identifier
+        ),
+    )
 }
 
 fn resource(wanted: &Wanted<'_>, group: &Group) -> ResourceStatus {

@@ -25,6 +25,9 @@ pub use step::{Changes, CreateInstance, Step};
 
 type Wanted<'a> = decision::Wanted<'a, ShowCoreDatabaseSpec>;
 
+/// The field of the parameter that enforces TLS.
+const FORCE_SSL: &str = "parameters.rds.force_ssl";
+
 /// Decides what to do about a database.
 pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decision<Step> {
     let instance = seen.instance.as_ref();
@@ -62,7 +65,7 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
     };
     facts.binding = Some(binding(wanted));
     let own_group = (!spec.parameters.is_empty()).then(|| own_group_name(wanted.identifier, spec.major()));
-    let mut steps = match parameter_steps(wanted, seen) {
+    let mut steps = match parameter_steps(wanted, seen, None) {
         Ok(steps) => steps,
         Err(stalled) => return Decision::rest(stalled, Encrypted::Unknown, facts),
     };
@@ -103,7 +106,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
     let names = compared.to_correct(wanted.drift_policy);
     steps.extend(tag_steps(wanted, instance, &names));
     if names.iter().any(|name| name.starts_with("parameters.") || *name == "parameterGroup") {
-        match parameter_steps(wanted, seen) {
+        match parameter_steps(wanted, seen, Some(&names)) {
             Ok(more) => steps.extend(more),
             Err(why) => stalled = Some(why),
         }
@@ -114,7 +117,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
     let waits = modify.waits(instance);
     let facts = Facts {
         id: Some(instance.id.clone()),
-        encryption: Some(encryption(seen, instance)),
+        encryption: Some(encryption(wanted, seen, instance)),
         drift: compared.rows(&wanted.status.drift, wanted.drift_policy, &held_fields, now),
         applied: Some(applied),
         resource: Some(resource(wanted, instance)),
@@ -123,15 +126,21 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         not_found_since: None,
     };
     steps.extend(modify.now);
-    let encrypted = encrypted(seen, instance);
+    let encrypted = encrypted(wanted, seen, instance);
     let mut verdict = verdict(instance, &encrypted);
-    if let (Some(why), Verdict::Ready(_)) = (stalled, &verdict) {
-        verdict = why;
+    // What puts TLS back is on its way: no human needs to act.
+    let mended = stalled.is_none() && (!steps.is_empty() || !modify.held.is_empty() || waits.is_some());
+    match (stalled, &verdict) {
+        (Some(why), Verdict::Ready(_)) => verdict = why,
+        (_, Verdict::Stalled(why)) if mended && serves(&instance.status) == Serves::Yes => {
+            verdict = Verdict::Working(why.clone());
+        }
+        _ => {}
     }
     let mut decision = Decision::rest(verdict, encrypted, facts).with_steps(steps);
     decision.held = modify.held;
     decision.pending = compared.impossible().or(modify.why_held);
-    decision.working = waits;
+    decision.working = waits.filter(|_| matches!(decision.verdict, Verdict::Ready(_)));
     if serves(&instance.status) == Serves::Waits || decision.working.is_some() {
         decision.look_again = LookAgain::Soon;
     }
@@ -178,6 +187,11 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
         return planned;
     }
     let open = wanted.spec.disruption == Disruption::Immediate || window::is_open(&instance.maintenance_window, now);
+    // A full instance accepts more storage and nothing else.
+    let changes = match changes.storage_gib {
+        Some(_) if instance.status == "storage-full" => Changes { storage_gib: changes.storage_gib, ..Changes::default() },
+        _ => changes,
+    };
     let (disruptive, calm) = changes.split();
     let something_pends = instance.pending.class.is_some() || instance.pending.engine_version.is_some() || instance.pending.other;
     let accepts = instance.status == "available" || (instance.status == "storage-full" && calm.storage_gib.is_some());
@@ -235,9 +249,15 @@ fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Vec<Field> {
         Field::exact("backup.retentionDays", &spec.backup.retention_days, &retention),
         Field::exact("deletionProtection", &on(spec.deletion_protection), &on(instance.deletion_protection)),
     ];
+    let mut parameters = parameter_fields(wanted, seen, instance);
     if version_major(&version) != Some(spec.major()) {
+        let way_out = "a major upgrade or downgrade is not made by the operator yet: set engineVersion to the major version that AWS has";
         let last = fields.remove(2);
-        fields.insert(2, last.blocked("a major upgrade or downgrade is not made by the operator yet: set engineVersion to the major version that AWS has"));
+        fields.insert(2, last.blocked(way_out));
+        // The spec's parameter group is of a family that AWS refuses for this instance.
+        for field in parameters.iter_mut().filter(|field| !field.same && field.name != FORCE_SSL) {
+            field.blocked = Some(way_out.to_owned());
+        }
     }
     if let Some(window) = &spec.backup.window {
         fields.push(Field::exact("backup.window", window, &instance.backup_window));
@@ -250,7 +270,7 @@ fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Vec<Field> {
         fields.push(Field::exact("network.securityGroupIDs", &set(groups), &set(&instance.security_groups)));
     }
     fields.extend(fixed_fields(wanted, instance));
-    fields.extend(parameter_fields(wanted, seen, instance));
+    fields.extend(parameters);
     fields.extend(tag_fields(&wanted.tags(&spec.tags), &instance.tags, wanted.status.applied.as_ref()));
     fields
 }
@@ -278,29 +298,34 @@ fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Ve
     let default = format!("default.postgres{}", spec.major());
     let forced = tls_enforced(seen);
     let tls = Field::new(
-        "parameters.rds.force_ssl",
+        FORCE_SSL,
         "1",
         if forced { "1".to_owned() } else { format!("0 in the parameter group {}", instance.parameter_group) },
         forced,
     );
     let mut fields = vec![tls.security()];
     let uses_own = instance.parameter_group == own_name;
+    let group = |desired: &String| {
+        let field = Field::exact("parameterGroup", desired, &instance.parameter_group);
+        if forced { field } else { field.security() }
+    };
     if !spec.parameters.is_empty() {
-        fields.push(Field::exact("parameterGroup", &own_name, &instance.parameter_group));
+        fields.push(group(&own_name));
         let none = BTreeMap::new();
         let seen_parameters = seen.own_group.as_ref().map_or(&none, |group| &group.parameters);
         fields.extend(map_fields("parameters", &spec.parameters, seen_parameters, applied));
     } else if uses_own || (!forced && !instance.parameter_group.starts_with("default.")) {
         // The group is no longer wanted, or someone's group lets connections in without TLS.
-        fields.push(Field::exact("parameterGroup", &default, &instance.parameter_group).security());
+        fields.push(group(&default));
     } else {
         fields.push(Field::new("parameterGroup", default, &*instance.parameter_group, true));
     }
     fields
 }
 
-/// The steps that bring the store's own parameter group to what the spec says. It is written to only if it is ours.
-fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen) -> Result<Vec<Step>, Verdict> {
+/// The steps that bring the store's own parameter group to what the spec says, in the named fields or in all. It is
+/// written to only if it is ours.
+fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[&str]>) -> Result<Vec<Step>, Verdict> {
     let spec = wanted.spec;
     let name = own_group_name(wanted.identifier, spec.major());
     if spec.parameters.is_empty() {
@@ -324,11 +349,21 @@ fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen) -> Result<Vec<Step>, Verdic
         return Err(Verdict::Stalled(note("NotOurs", message)));
     }
     let differs = |key: &&String| group.parameters.get(*key) != spec.parameters.get(*key);
-    let set: BTreeMap<_, _> =
-        spec.parameters.iter().filter(|(key, _)| differs(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    // Under driftPolicy Report a parameter that drifted stays, whatever else is written.
+    let named = |key: &String| {
+        let name = format!("parameters.{key}");
+        names.is_none_or(|names| names.contains(&name.as_str()))
+    };
+    let set: BTreeMap<_, _> = spec
+        .parameters
+        .iter()
+        .filter(|(key, _)| differs(key) && named(key))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     let ours = |key: &&String| {
+        let applied = wanted.status.applied.as_ref();
         *key == "rds.force_ssl"
-            || wanted.status.applied.as_ref().is_some_and(|applied| applied.contains_key(&format!("parameters.{key}")))
+            || (applied.is_some_and(|applied| applied.contains_key(&format!("parameters.{key}"))) && named(key))
     };
     let reset: BTreeSet<_> = group.parameters.keys().filter(|key| !spec.parameters.contains_key(*key)).filter(ours).cloned().collect();
     Ok(if set.is_empty() && reset.is_empty() { Vec::new() } else { vec![Step::ModifyParameterGroup { name, set, reset }] })
@@ -427,14 +462,19 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, policy: Deletio
         {
             steps.push(Step::WriteConnection { secret_uid: uid.clone(), connection });
         }
-        let keys = instance.tags.keys().filter(|key| is_owner_tag(key)).cloned().collect();
-        steps.push(Step::RemoveTags { arn: instance.arn.clone(), keys });
-        if let Some(group) = seen.own_group.as_ref().filter(|group| group_is_ours(wanted, group)) {
-            let keys = wanted.owner.tags().into_keys().collect();
-            steps.insert(steps.len() - 1, Step::RemoveTags { arn: group_arn(wanted.place, &group.name), keys });
+        steps.extend(untag_group(wanted, seen));
+        let keys: BTreeSet<_> = instance.tags.keys().filter(|key| is_owner_tag(key)).cloned().collect();
+        if !keys.is_empty() {
+            steps.push(Step::RemoveTags { arn: instance.arn.clone(), keys });
+        }
+        if steps.is_empty() {
+            return Decision::release(format!("the database {} is retained in AWS; its owner tags are off", wanted.identifier));
         }
         return working(format!("the database {} is retained; its owner tags are being taken off", wanted.identifier))
             .with_steps(steps);
+    }
+    if instance.status == "deleting" {
+        return working(format!("AWS is deleting the database {}", wanted.identifier));
     }
     if wanted.spec.deletion_protection {
         let message = format!(
@@ -444,8 +484,14 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, policy: Deletio
         );
         return Decision::rest(Verdict::Stalled(note("DeletionProtected", message)), Encrypted::Unknown, Facts::default());
     }
-    if instance.status == "deleting" {
-        return working(format!("AWS is deleting the database {}", wanted.identifier));
+    // <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html>
+    if policy == DeletionPolicy::Snapshot && ["failed", "incompatible-restore", "incompatible-network"].contains(&instance.status.as_str()) {
+        let message = format!(
+            "the database {} is {}, and AWS makes no final snapshot of it then. Set deletionPolicy to Delete to delete it without \
+             one (its automated backups are kept), or to Retain to keep it in AWS",
+            wanted.identifier, instance.status
+        );
+        return Decision::rest(Verdict::Stalled(note("SnapshotImpossible", message)), Encrypted::Unknown, Facts::default());
     }
     if !["available", "storage-full", "stopped", "failed", "incompatible-parameters", "incompatible-restore", "incompatible-network"]
         .contains(&instance.status.as_str())
@@ -486,12 +532,26 @@ fn gone(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
             return Decision::rest(verdict, Encrypted::Unknown, facts());
         }
     }
+    if wanted.presence == Presence::Absent(DeletionPolicy::Retain) {
+        // Retain deletes nothing, the parameter group neither.
+        if let Some(step) = untag_group(wanted, seen) {
+            let message = format!("the owner tags of the parameter group of {} are being taken off", wanted.identifier);
+            return Decision::rest(Verdict::Working(note("Deleting", message)), Encrypted::Unknown, facts()).with_steps(vec![step]);
+        }
+        return Decision::release(format!("the database {} is gone", wanted.identifier));
+    }
     if let Some(group) = seen.own_group.as_ref().filter(|group| group_is_ours(wanted, group)) {
         let verdict = Verdict::Working(note("Deleting", format!("the parameter group {} is being deleted", group.name)));
         return Decision::rest(verdict, Encrypted::Unknown, facts())
             .with_steps(vec![Step::DeleteParameterGroup { name: group.name.clone() }]);
     }
     Decision::release(format!("the database {} is gone", wanted.identifier))
+}
+
+fn untag_group(wanted: &Wanted<'_>, seen: &Seen) -> Option<Step> {
+    let group = seen.own_group.as_ref().filter(|group| group_is_ours(wanted, group))?;
+    let keys = wanted.owner.tags().into_keys().collect();
+    Some(Step::RemoveTags { arn: group_arn(wanted.place, &group.name), keys })
 }
 
 fn group_is_ours(wanted: &Wanted<'_>, group: &ParameterGroup) -> bool {
@@ -571,9 +631,25 @@ fn tls_enforced(seen: &Seen) -> bool {
     set.is_none_or(|value| value == "1")
 }
 
-fn encrypted(seen: &Seen, instance: &Instance) -> Encrypted {
-    if !tls_enforced(seen) {
-        let message = format!("the parameter group {} has rds.force_ssl=0: connections without TLS are accepted", instance.parameter_group);
+/// What enforces TLS now. A group that was just attached is used from the next reboot on; until then the one before
+/// it counts.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithParamGroups.Associating.html>
+fn in_transit(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> InTransit {
+    let now = InTransit { enforced: tls_enforced(seen), by: format!("rds.force_ssl in {}", instance.parameter_group) };
+    match wanted.status.encryption.as_ref().map(|before| &before.in_transit) {
+        Some(before) if instance.parameter_status == "pending-reboot" && before.by != now.by => before.clone(),
+        _ => now,
+    }
+}
+
+fn encrypted(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Encrypted {
+    if !in_transit(wanted, seen, instance).enforced {
+        let message = if tls_enforced(seen) {
+            format!("connections without TLS are accepted until a reboot puts the parameter group {} to use", instance.parameter_group)
+        } else {
+            format!("the parameter group {} has rds.force_ssl=0: connections without TLS are accepted", instance.parameter_group)
+        };
         return Encrypted::No(note("NotInTransit", message));
     }
     Encrypted::Yes(note("AWSManagedKey", "encrypted at rest with AWS's managed key; connections without TLS are refused"))
@@ -589,10 +665,10 @@ fn not_at_rest(status: &str) -> Encrypted {
     ))
 }
 
-fn encryption(seen: &Seen, instance: &Instance) -> EncryptionStatus {
+fn encryption(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> EncryptionStatus {
     EncryptionStatus {
         at_rest: AtRest { algorithm: "AES256".into(), key_management: "AWSManagedKey".into(), key_arn: instance.kms_key.clone() },
-        in_transit: InTransit { enforced: tls_enforced(seen), by: format!("rds.force_ssl in {}", instance.parameter_group) },
+        in_transit: in_transit(wanted, seen, instance),
         backups: Some("encrypted with the instance's key".into()),
     }
 }

@@ -43,3 +43,61 @@ pub fn version(object: &Value) -> &str {
 fn find<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == type_)
 }
+
+/// The Secret's value under a key.
+pub fn secret(object: &Value, key: &str) -> Option<String> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(object["data"][key].as_str()?).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// How often the operator has called an operation, with success.
+pub fn calls(test: &harness::Test, operation: &str) -> usize {
+    let requests = test.account.requests();
+    requests.iter().filter(|request| request.operation == operation && request.status < 400 && by_operator(request)).count()
+}
+
+/// Every mutation that the operator has sent, whatever came of it.
+pub fn mutations(test: &harness::Test) -> Vec<String> {
+    let requests = test.account.requests();
+    requests.iter().filter(|request| request.mutating && by_operator(request)).map(|request| request.operation.clone()).collect()
+}
+
+/// The operator uses the Rust SDK; the tests' own clients are Python.
+fn by_operator(request: &aws_sim::Request) -> bool {
+    request.user_agent.contains("aws-sdk-rust")
+}
+
+/// Makes an operation fail, as if AWS had trouble, until the faults are cleared.
+pub fn fail(test: &harness::Test, service: &str, operation: &str, code: &str, status: u16) {
+    let kind = aws_sim::FaultKind::Error { code: code.into(), status, message: "as a test has ordered: sg-secret".into() };
+    test.account.inject(aws_sim::Fault { service: service.into(), operation: operation.into(), times: u32::MAX, kind });
+}
+
+/// Changes AWS behind the operator's back: while it is away, so that the report of what it then finds can be read
+/// before it is mended, by having AWS fail these corrections.
+pub async fn tamper(test: &mut harness::Test, code: &str, corrections: &[(&str, &str)]) {
+    test.stop_operator().await.unwrap();
+    test.boto3(code).await;
+    for (service, operation) in corrections {
+        fail(test, service, operation, "InternalError", 500);
+    }
+    test.start_operator().await.unwrap();
+}
+
+/// Whether an Event of this reason was told about the object; its note.
+pub async fn event(test: &harness::Test, reason: &str) -> Option<String> {
+    let output = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.unwrap().json().unwrap();
+    let events = output["items"].as_array()?;
+    events.iter().find(|event| event["reason"] == reason).and_then(|event| event["note"].as_str().map(str::to_owned))
+}
+
+/// A row of drift: field, desired, observed, and a `since`.
+pub fn assert_drift(object: &Value, field: &str, desired: &str, observed: &str) {
+    let row = drift(object, field).unwrap_or_else(|| panic!("no drift of {field}: {:#}", object["status"]));
+    assert_eq!((row["desired"].as_str(), row["observed"].as_str()), (Some(desired), Some(observed)), "{field}");
+    let since: jiff::Timestamp = row["since"].as_str().unwrap_or_default().parse().expect("a time");
+    let text = message(object, "Drifted");
+    let said = format!("{field}: desired {desired}, observed {observed}, since {}", since.strftime("%H:%M"));
+    assert!(text.contains(&said), "`{said}` is not in `{text}`");
+}

@@ -3,4 +3,10 @@
 //! Each test has a namespace, an AWS account and a clock of its own; nothing sleeps, tests wait for states.
 
 mod bucket;
+mod cache;
+mod database;
 mod look;
+mod operator;
+mod refusals;
+mod restart;
+mod validation;

@@ -122,6 +122,7 @@ fn it_ends_when_nobody_comes() {
         .args(["supervise", "--patience", "100ms", "--dir"])
         .arg(folder.path().join("it"))
         .stdin(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     assert!(process.wait().unwrap().success());
@@ -161,6 +162,7 @@ fn supervisor(dir: &Path, linger: &str) -> Process {
             .args(["supervise", "--linger", linger, "--dir"])
             .arg(dir)
             .stdin(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap(),
     )

@@ -1,0 +1,501 @@
+//! Situations of a bucket and the exact plan for each.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    bucket::{PublicAccessBlock, Sse},
+    conditions,
+    ownership::OWNER_TAG,
+    status::DriftAction,
+    testing::{Outcome, Scene, check, map, tagged, time},
+};
+
+const KIND: &str = "ShowCoreBucket";
+const ARN: &str = "arn:aws:s3:::assets";
+
+fn spec(value: Value) -> ShowCoreBucketSpec {
+    serde_json::from_value(value).expect("a spec")
+}
+
+fn applied() -> Scene<ShowCoreBucketSpec> {
+    Scene::new(KIND, "assets", spec(json!({ "purpose": "StaticAssets", "tags": { "team": "core" } })))
+}
+
+fn bucket() -> Bucket {
+    Bucket {
+        tags: tagged(KIND, &[("team", "core"), ("theirs", "kept")]),
+        encryption: Some(Sse { algorithm: "AES256".into(), key: None }),
+        public_access_block: Some(all_four()),
+        ownership: Some("BucketOwnerEnforced".into()),
+        versioning: Some("Enabled".into()),
+        policy: Some(policy_of(&[policy::tls_only(ARN)])),
+        has_objects: None,
+    }
+}
+
+fn all_four() -> PublicAccessBlock {
+    PublicAccessBlock {
+        block_public_acls: true,
+        ignore_public_acls: true,
+        block_public_policy: true,
+        restrict_public_buckets: true,
+    }
+}
+
+fn policy_of(statements: &[Value]) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+fn with(change: impl FnOnce(&mut Bucket)) -> Seen {
+    let mut bucket = bucket();
+    change(&mut bucket);
+    Seen::Present(Box::new(bucket))
+}
+
+fn decided(scene: &Scene<ShowCoreBucketSpec>, seen: &Seen) -> Decision<Step> {
+    decide(&scene.wanted(), seen, scene.now)
+}
+
+/// A bucket of this spec that stands as the spec says, and was told so.
+fn settled_as(spec: ShowCoreBucketSpec, seen: &Seen) -> Scene<ShowCoreBucketSpec> {
+    let scene = applied().but(|scene| scene.spec = spec);
+    let decision = decided(&scene, seen);
+    assert_eq!(decision.steps, [], "the fixture is not settled");
+    scene.told(&decision)
+}
+
+fn settled() -> Scene<ShowCoreBucketSpec> {
+    settled_as(applied().spec, &with(|_| {}))
+}
+
+fn calm() -> Outcome<Step> {
+    Outcome::rest("Ready Available", "Yes SSES3")
+}
+
+fn put_policy(statements: &[Value], changes: &[&str]) -> Step {
+    Step::PutPolicy { policy: policy_of(statements), changes: changes.iter().map(|text| (*text).to_owned()).collect() }
+}
+
+fn put_tags(tags: BTreeMap<String, String>, changes: &[&str]) -> Step {
+    Step::PutTags { tags, changes: changes.iter().map(|text| (*text).to_owned()).collect() }
+}
+
+const TLS_AGAIN: &str = "policy.tlsOnly: Deny without TLS";
+const NO_FOREIGNER: &str = "policy.foreignAllow: none";
+
+fn tls_again() -> Step {
+    put_policy(&[policy::tls_only(ARN)], &[TLS_AGAIN])
+}
+
+#[test]
+fn rule_04_the_owner_tags_travel_in_the_create_call() {
+    let create = Step::Create { tags: tagged(KIND, &[("team", "core")]) };
+    let creating = || Outcome::rest("Working Creating", "Unknown");
+    check(vec![
+        ("nothing there", decided(&applied(), &Seen::Absent), creating().doing(vec![create])),
+        (
+            "just created, with AWS's defaults",
+            decided(&applied(), &with(|bucket| {
+                bucket.tags = tagged(KIND, &[("team", "core")]);
+                bucket.policy = None;
+                bucket.versioning = None;
+            })),
+            Outcome::rest("Working Configuring", "No NotInTransit")
+                .doing(vec![Step::PutVersioning { enabled: true }, tls_again()]),
+        ),
+        (
+            "just created, where the defaults are not AWS's",
+            decided(&applied(), &with(|bucket| {
+                *bucket = Bucket { tags: tagged(KIND, &[]), ..Bucket::default() };
+            })),
+            Outcome::rest("Working Configuring", "No NotAtRest").doing(vec![
+                Step::PutPublicAccessBlock,
+                Step::PutOwnershipControls,
+                Step::PutEncryption,
+                Step::PutVersioning { enabled: true },
+                tls_again(),
+                put_tags(tagged(KIND, &[("team", "core")]), &["tags.team: 'core'"]),
+            ]),
+        ),
+        ("set up", decided(&applied(), &with(|_| {})), calm()),
+    ]);
+}
+
+#[test]
+fn rule_08_a_quiet_bucket_plans_nothing_and_says_nothing_new() {
+    let decision = decided(&settled(), &with(|_| {}));
+    let later = conditions::status(&settled().status, &decision, 1, time("2026-11-26T02:00:00Z"));
+    assert_eq!(later, settled().status);
+    check(vec![("quiet", decision, calm())]);
+}
+
+#[test]
+fn a_changed_spec_is_done_and_is_no_drift() {
+    let changed = |change: fn(&mut ShowCoreBucketSpec)| decided(&settled().but(|scene| change(&mut scene.spec)).report(), &with(|_| {}));
+    let tags = |pairs: &[(&str, &str)]| tagged(KIND, pairs);
+    check(vec![
+        ("versioning off", changed(|spec| spec.versioning = false), calm().doing(vec![Step::PutVersioning { enabled: false }])),
+        (
+            "a tag more",
+            changed(|spec| drop(spec.tags.insert("stage".into(), "prod".into()))),
+            calm().doing(vec![put_tags(tags(&[("team", "core"), ("theirs", "kept"), ("stage", "prod")]), &["tags.stage: 'prod'"])]),
+        ),
+        (
+            "a tag changed",
+            changed(|spec| drop(spec.tags.insert("team".into(), "web".into()))),
+            calm().doing(vec![put_tags(tags(&[("team", "web"), ("theirs", "kept")]), &["tags.team: 'web'"])]),
+        ),
+        (
+            "a tag less: ours goes, theirs stays",
+            changed(|spec| spec.tags.clear()),
+            calm().doing(vec![put_tags(tags(&[("theirs", "kept")]), &["tags.team: absent"])]),
+        ),
+    ]);
+    let suspended = with(|bucket| bucket.versioning = Some("Suspended".into()));
+    let off = settled().but(|scene| scene.spec.versioning = false);
+    check(vec![
+        ("versioning off, and suspended", decided(&off, &suspended), calm()),
+        ("versioning off, and never on", decided(&off, &with(|bucket| bucket.versioning = None)), calm()),
+    ]);
+}
+
+#[test]
+fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_security() {
+    use DriftAction::{Pending, ReportOnly};
+    let deny = json!({ "Sid": "theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": ARN });
+    let foreign = json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": format!("{ARN}/*") });
+    let within = json!({ "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "s3:*", "Resource": ARN });
+    let no_tls = || Outcome::rest("Working Configuring", "No NotInTransit");
+    let tags = || tagged(KIND, &[("team", "core"), ("theirs", "kept")]);
+    // Field, what was done to the bucket, whether it is security, what comes of it.
+    let table: Vec<(&str, Seen, bool, Outcome<Step>)> = vec![
+        (
+            "publicAccessBlock",
+            with(|bucket| bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ..all_four() })),
+            true,
+            calm().doing(vec![Step::PutPublicAccessBlock]),
+        ),
+        ("publicAccessBlock", with(|bucket| bucket.public_access_block = None), true, calm().doing(vec![Step::PutPublicAccessBlock])),
+        (
+            "objectOwnership",
+            with(|bucket| bucket.ownership = Some("ObjectWriter".into())),
+            true,
+            calm().doing(vec![Step::PutOwnershipControls]),
+        ),
+        (
+            "encryption",
+            with(|bucket| bucket.encryption = None),
+            true,
+            Outcome::rest("Working Configuring", "No NotAtRest").doing(vec![Step::PutEncryption]),
+        ),
+        (
+            "versioning",
+            with(|bucket| bucket.versioning = Some("Suspended".into())),
+            false,
+            calm().doing(vec![Step::PutVersioning { enabled: true }]),
+        ),
+        ("policy.tlsOnly", with(|bucket| bucket.policy = None), true, no_tls().doing(vec![tls_again()])),
+        (
+            "policy.tlsOnly",
+            with(|bucket| bucket.policy = Some(policy_of(&[deny.clone(), within.clone()]))),
+            true,
+            no_tls().doing(vec![put_policy(&[policy::tls_only(ARN), deny.clone(), within.clone()], &[TLS_AGAIN])]),
+        ),
+        (
+            "policy.foreignAllow",
+            with(|bucket| bucket.policy = Some(policy_of(&[policy::tls_only(ARN), foreign.clone(), deny.clone()]))),
+            true,
+            calm().doing(vec![put_policy(&[policy::tls_only(ARN), deny.clone()], &[NO_FOREIGNER])]),
+        ),
+        (
+            "tags.team",
+            with(|bucket| drop(bucket.tags.insert("team".into(), "web".into()))),
+            false,
+            calm().doing(vec![put_tags(tags(), &["tags.team: 'core'"])]),
+        ),
+        (
+            "tags.team",
+            with(|bucket| drop(bucket.tags.remove("team"))),
+            false,
+            calm().doing(vec![put_tags(tags(), &["tags.team: 'core'"])]),
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (field, seen, security, corrected) in table {
+        let reported = if security { corrected_again(&corrected).drifted(field, Pending) } else { calm().drifted(field, ReportOnly) };
+        rows.push((format!("{field}, Report"), decided(&settled().report(), &seen), reported));
+        rows.push((format!("{field}, Correct"), decided(&settled(), &seen), corrected.drifted(field, Pending)));
+    }
+    rows.push((
+        "what others put into the policy and the tags is left alone".into(),
+        decided(&settled(), &with(|bucket| {
+            bucket.policy = Some(policy_of(&[policy::tls_only(ARN), deny.clone(), within.clone()]));
+            bucket.tags.insert("more".into(), "theirs".into());
+        })),
+        calm(),
+    ));
+    rows.push((
+        "several at once are one plan, in the order that S3 wants".into(),
+        decided(&settled(), &with(|bucket| {
+            bucket.policy = Some(policy_of(&[foreign]));
+            bucket.public_access_block = None;
+            bucket.versioning = None;
+        })),
+        no_tls()
+            .doing(vec![
+                Step::PutPublicAccessBlock,
+                Step::PutVersioning { enabled: true },
+                put_policy(&[policy::tls_only(ARN)], &[TLS_AGAIN, NO_FOREIGNER]),
+            ])
+            .drifted("publicAccessBlock", Pending)
+            .drifted("versioning", Pending)
+            .drifted("policy.tlsOnly", Pending)
+            .drifted("policy.foreignAllow", Pending),
+    ));
+    check(rows);
+}
+
+fn corrected_again(outcome: &Outcome<Step>) -> Outcome<Step> {
+    Outcome::rest(&outcome.verdict, &outcome.encrypted).doing(outcome.steps.clone())
+}
+
+#[test]
+fn a_drift_row_names_field_desired_observed_and_since() {
+    let seen = with(|bucket| {
+        bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ignore_public_acls: false, ..all_four() });
+    });
+    let decision = decided(&settled(), &seen);
+    assert_eq!(
+        crate::drift::sentence(&decision.facts.drift),
+        "publicAccessBlock: desired all four on, observed ignorePublicAcls, blockPublicPolicy off, since 14:02; being corrected"
+    );
+}
+
+#[test]
+fn rule_01_a_bucket_set_to_kms_is_blocked_with_both_ways_out_and_not_lowered() {
+    let kms = |algorithm: &str, key: Option<&str>| {
+        with(|bucket| bucket.encryption = Some(Sse { algorithm: algorithm.into(), key: key.map(str::to_owned) }))
+    };
+    let key = "arn:aws:kms:eu-central-1:111122223333:key/k";
+    let blocked = || Outcome::rest("Ready Available", "Yes KMSKey").drifted("encryption", DriftAction::Blocked);
+    let both = decided(&settled(), &kms("aws:kms", Some(key)));
+    let message = both.facts.drift[0].message.clone().unwrap_or_default();
+    assert!(message.contains("delete-bucket-encryption") && message.contains("keep the key"), "{message}");
+    let at_rest = |seen: &Seen| decided(&settled(), seen).facts.encryption.expect("an answer").at_rest;
+    assert_eq!(at_rest(&kms("aws:kms", Some(key))).key_management, "CustomerManagedKey");
+    assert_eq!(at_rest(&kms("aws:kms", None)).key_management, "AWSManagedKey");
+    check(vec![
+        ("SSE-KMS with a key", both, blocked()),
+        ("SSE-KMS with AWS's key", decided(&settled(), &kms("aws:kms", None)), blocked()),
+        ("DSSE", decided(&settled(), &kms("aws:kms:dsse", Some(key))), blocked()),
+        ("under Report", decided(&settled().report(), &kms("aws:kms", Some(key))), blocked()),
+        (
+            "set so before the first look: no drift, and said in Pending",
+            decided(&applied(), &kms("aws:kms", Some(key))),
+            Outcome::rest("Ready Available", "Yes KMSKey").pending("ChangeImpossible"),
+        ),
+    ]);
+}
+
+const TRAILS: &str = "arn:aws:cloudtrail:*:111122223333:trail/*";
+
+fn delivery(trails: &[&str], prefix: Option<&str>, owners: &[&str]) -> Vec<Value> {
+    let trails: Vec<_> = trails.iter().map(|arn| (*arn).to_owned()).collect();
+    let mut statements = vec![policy::tls_only(ARN)];
+    statements.extend(policy::cloudtrail_delivery(ARN, &trails, prefix, owners));
+    statements
+}
+
+#[test]
+fn cloudtrail_may_deliver_and_nobody_else() {
+    use DriftAction::Pending;
+    let logs = |cloud_trail: Value| spec(json!({ "purpose": "CloudTrailLogs", "cloudTrail": cloud_trail, "tags": { "team": "core" } }));
+    let any = delivery(&[TRAILS], None, &["111122223333"]);
+    assert_eq!(any[2]["Resource"], json!([format!("{ARN}/AWSLogs/111122223333/*")]));
+    assert_eq!(any[1]["Condition"]["ArnLike"]["aws:SourceArn"], json!([TRAILS]));
+    let holds = |statements: &[Value]| with(|bucket| bucket.policy = Some(policy_of(statements)));
+    let settled_logs = || settled_as(logs(json!({})), &holds(&any));
+    let words = |words: &str| format!("policy.cloudTrail: CloudTrail may deliver{words}");
+    let any_words = words(&format!(" from {TRAILS}"));
+    let trail = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit";
+    let changed = |cloud_trail: Value| decided(&settled_logs().but(|scene| scene.spec = logs(cloud_trail)).report(), &holds(&any));
+    let mut open = any.clone();
+    open[2]["Principal"] = json!("*");
+    let mut loose = any.clone();
+    loose[2]["Condition"] = json!({});
+    let not_delivered = || Outcome::rest("Ready Available", "Yes SSES3");
+    check(vec![
+        (
+            "made for CloudTrail",
+            decided(&applied().but(|scene| scene.spec = logs(json!({}))), &with(|bucket| bucket.policy = None)),
+            Outcome::rest("Working Configuring", "No NotInTransit").doing(vec![put_policy(&any, &[TLS_AGAIN, &any_words])]),
+        ),
+        ("quiet", decided(&settled_logs(), &holds(&any)), calm()),
+        (
+            "one trail only: no drift, and the old statements go",
+            changed(json!({ "trailARNs": [trail] })),
+            calm().doing(vec![put_policy(&delivery(&[trail], None, &["111122223333"]), &[&words(&format!(" from {trail}"))])]),
+        ),
+        (
+            "a prefix",
+            changed(json!({ "prefix": "logs" })),
+            calm().doing(vec![put_policy(
+                &delivery(&[TRAILS], Some("logs"), &["111122223333"]),
+                &[&words(&format!(" under logs from {TRAILS}"))],
+            )]),
+        ),
+        (
+            "an organization",
+            changed(json!({ "organizationID": "o-abcdefghij" })),
+            calm().doing(vec![put_policy(
+                &delivery(&[TRAILS], None, &["111122223333", "o-abcdefghij"]),
+                &[&words(&format!(" for o-abcdefghij from {TRAILS}"))],
+            )]),
+        ),
+        (
+            "no longer for CloudTrail: its statements go, and nothing drifted",
+            decided(&settled_logs().but(|scene| scene.spec = applied().spec).report(), &holds(&any)),
+            calm().doing(vec![put_policy(&[policy::tls_only(ARN)], &["policy.cloudTrail: absent"])]),
+        ),
+        (
+            "its statements taken away",
+            decided(&settled_logs().report(), &holds(&[policy::tls_only(ARN)])),
+            not_delivered().doing(vec![put_policy(&any, &[&any_words])]).drifted("policy.cloudTrail", Pending),
+        ),
+        (
+            "its statement opened to everybody",
+            decided(&settled_logs(), &holds(&open)),
+            not_delivered()
+                .doing(vec![put_policy(&any, &[&any_words, NO_FOREIGNER])])
+                .drifted("policy.cloudTrail", Pending)
+                .drifted("policy.foreignAllow", Pending),
+        ),
+        (
+            "its condition taken away",
+            decided(&settled_logs(), &holds(&loose)),
+            not_delivered()
+                .doing(vec![put_policy(&any, &[&any_words, NO_FOREIGNER])])
+                .drifted("policy.cloudTrail", Pending)
+                .drifted("policy.foreignAllow", Pending),
+        ),
+        (
+            "CloudTrail let into a bucket that is not for it",
+            decided(&settled(), &holds(&any)),
+            calm().doing(vec![put_policy(&[policy::tls_only(ARN)], &[NO_FOREIGNER])]).drifted("policy.foreignAllow", Pending),
+        ),
+        (
+            "opened to everybody while the purpose changes",
+            decided(&settled_logs().but(|scene| scene.spec = applied().spec), &holds(&open)),
+            calm()
+                .doing(vec![put_policy(&[policy::tls_only(ARN)], &["policy.cloudTrail: absent", NO_FOREIGNER])])
+                .drifted("policy.foreignAllow", Pending),
+        ),
+    ]);
+}
+
+#[test]
+fn rule_03_a_bucket_that_is_not_ours_is_left_untouched() {
+    let untagged = || with(|bucket| bucket.tags = map(&[("theirs", "kept")]));
+    let other = || with(|bucket| drop(bucket.tags.insert(OWNER_TAG.into(), "ShowCoreBucket/team/other".into())));
+    let stalled = |reason: &str| Outcome::rest(&format!("Stalled {reason}"), "Unknown");
+    let elsewhere = |scene: Scene<ShowCoreBucketSpec>| scene.but(|scene| scene.place.account_id = "999999999999".into());
+    let delete = DeletionPolicy::Delete;
+    check(vec![
+        ("no owner tags", decided(&applied(), &untagged()), stalled("NotOurs")),
+        ("no owner tags on one we knew: it has no id that proves it", decided(&settled(), &untagged()), stalled("NotOurs")),
+        ("another object's", decided(&settled(), &other()), stalled("Conflict")),
+        ("another account's", decided(&applied(), &Seen::Forbidden), stalled("NotOurs")),
+        ("another region's", decided(&applied(), &Seen::Elsewhere), stalled("NotOurs")),
+        ("ours, and no longer to be seen", decided(&settled(), &Seen::Forbidden), stalled("NotOurs")),
+        ("the operator acts in another account", decided(&elsewhere(settled()), &Seen::Forbidden), stalled("WrongPlace")),
+        ("deleting: no owner tags", decided(&settled().deleting(delete), &untagged()), Outcome::released()),
+        ("deleting: another object's", decided(&settled().deleting(delete), &other()), Outcome::released()),
+        ("deleting: another account's, never ours", decided(&applied().deleting(delete), &Seen::Forbidden), Outcome::released()),
+        ("deleting: ours, and not to be seen", decided(&settled().deleting(delete), &Seen::Forbidden), stalled("NotOurs")),
+        (
+            "deleting: the operator acts in another account",
+            decided(&elsewhere(applied()).deleting(delete), &Seen::Forbidden),
+            stalled("WrongPlace"),
+        ),
+    ]);
+    let Verdict::Stalled(why) = decided(&settled(), &untagged()).verdict else { panic!("not stalled") };
+    assert!(why.message.contains("{Key=theirs,Value=kept}") && why.message.contains("Key=showcore.io/uid"), "{}", why.message);
+}
+
+#[test]
+fn rule_02_a_bucket_that_is_gone_is_missing_and_not_made_again() {
+    let missing = settled().lost_for(60);
+    check(vec![
+        ("first look", decided(&settled(), &Seen::Absent), Outcome::rest("Working NotFound", "Unknown")),
+        ("believed", decided(&missing, &Seen::Absent), Outcome::rest("Stalled Missing", "Unknown")),
+        ("found again", decided(&missing, &with(|_| {})), calm()),
+    ]);
+}
+
+#[test]
+fn rule_02_a_bucket_is_deleted_only_as_its_policy_says() {
+    let holds = |objects: Option<bool>| with(|bucket| bucket.has_objects = objects);
+    let retain = || settled().deleting(DeletionPolicy::Retain);
+    let delete = || settled().deleting(DeletionPolicy::Delete);
+    let empty = || delete().but(|scene| scene.spec.empty_on_delete = true);
+    let deleting = || Outcome::rest("Working Deleting", "Unknown");
+    let off = put_tags(map(&[("team", "core"), ("theirs", "kept")]), &["take off the owner tags"]);
+    let not_empty = || Outcome { look_again: LookAgain::Poll, ..Outcome::rest("Stalled BucketNotEmpty", "Unknown") };
+    check(vec![
+        ("Retain: only the owner tags go", decided(&retain(), &holds(Some(true))), deleting().doing(vec![off])),
+        (
+            "Retain: the owner tags are off",
+            decided(&retain(), &with(|bucket| bucket.tags = map(&[("team", "core")]))),
+            Outcome::released(),
+        ),
+        ("Delete: empty", decided(&delete(), &holds(Some(false))), deleting().doing(vec![Step::Delete])),
+        ("Delete: it holds objects", decided(&delete(), &holds(Some(true))), not_empty()),
+        ("Delete: not known whether it does", decided(&delete(), &holds(None)), not_empty()),
+        ("Delete, emptyOnDelete: it holds objects", decided(&empty(), &holds(Some(true))), deleting().doing(vec![Step::Empty])),
+        ("Delete, emptyOnDelete: emptied", decided(&empty(), &holds(Some(false))), deleting().doing(vec![Step::Delete])),
+        ("rule 6: a delete that was accepted is not the end", decided(&delete(), &Seen::Absent), deleting()),
+        ("gone, believed", decided(&delete().lost_for(30), &Seen::Absent), Outcome::released()),
+        ("paused: nothing is deleted", decided(&delete(), &holds(Some(false))).paused(), Outcome {
+            held: vec![Step::Delete],
+            pending: Some("Paused"),
+            look_again: LookAgain::Poll,
+            ..Outcome::rest("Working Paused", "Unknown")
+        }),
+    ]);
+}
+
+#[test]
+fn without_a_record_every_difference_is_drift() {
+    let seen = || with(|bucket| bucket.versioning = Some("Suspended".into()));
+    let step = || vec![Step::PutVersioning { enabled: true }];
+    check(vec![
+        (
+            "a restored backup",
+            decided(&settled().restored(), &seen()),
+            calm().doing(step()).drifted("versioning", DriftAction::Pending),
+        ),
+        (
+            "a restored backup, Report",
+            decided(&settled().restored().report(), &seen()),
+            calm().drifted("versioning", DriftAction::ReportOnly),
+        ),
+        ("the first look", decided(&applied().report(), &seen()), calm().doing(step())),
+    ]);
+    // What Report left alone stays drift at the next look: the record that was made then says so.
+    let scene = settled().restored().report();
+    let again = scene.clone().told(&decided(&scene, &seen()));
+    check(vec![("the look after", decided(&again, &seen()), calm().drifted("versioning", DriftAction::ReportOnly))]);
+}
+
+#[test]
+fn paused_drift_is_reported_only_and_the_bucket_stays_ready() {
+    let seen = with(|bucket| bucket.public_access_block = None);
+    check(vec![(
+        "paused",
+        decided(&settled(), &seen).paused(),
+        Outcome { held: vec![Step::PutPublicAccessBlock], ..calm() }
+            .drifted("publicAccessBlock", DriftAction::ReportOnly)
+            .pending("Paused"),
+    )]);
+}

@@ -1,0 +1,351 @@
+//! `ShowCoreDatabase`, end to end.
+
+use std::time::Duration;
+
+use harness::Test;
+
+use crate::look::{
+    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled, tamper, version,
+};
+
+const KIND: &str = "ShowCoreDatabase";
+const REGION: &str = "eu-central-1";
+
+pub fn manifest(name: &str, spec: &str) -> String {
+    format!("{{apiVersion: showcore.io/v1alpha1, kind: {KIND}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")
+}
+
+/// A test with a database that is Ready, past its first backup.
+async fn ready(name: &str, spec: &str) -> Test {
+    let mut test = Test::start(name).await.unwrap();
+    test.start_operator().await.unwrap();
+    test.apply(&manifest(name, spec)).await;
+    test.settle(KIND, name, "Ready and in sync", settled).await;
+    test.advance(Duration::from_secs(600));
+    test.until("available", |test| status(test, name).as_deref() == Some("available")).await;
+    test
+}
+
+fn status(test: &Test, name: &str) -> Option<String> {
+    test.account.rds().status(REGION, name)
+}
+
+async fn describe(test: &Test, name: &str) -> serde_json::Value {
+    test.aws(&["rds", "describe-db-instances", "--db-instance-identifier", name]).await["DBInstances"][0].clone()
+}
+
+#[tokio::test]
+async fn a_database_is_created_encrypted_private_and_owned_with_its_password_in_a_secret() {
+    let test = ready("created", "databaseName: shop, credentials: {username: app}, tags: {team: core}").await;
+    let object = test.get(KIND, "created").await.unwrap();
+    let instance = describe(&test, "created").await;
+    assert_eq!(instance["StorageEncrypted"], true);
+    assert_eq!(instance["PubliclyAccessible"], false);
+    assert!(instance["KmsKeyId"].as_str().unwrap().starts_with("arn:aws:kms:"));
+    assert_eq!(instance["CopyTagsToSnapshot"], true);
+    let tags = instance["TagList"].to_string();
+    assert!(tags.contains(&format!("{KIND}/{}/created", test.namespace)) && tags.contains("core"), "{tags}");
+    assert_eq!(object["status"]["encryption"]["atRest"]["keyManagement"], "AWSManagedKey");
+    assert_eq!(object["status"]["encryption"]["atRest"]["keyARN"], instance["KmsKeyId"]);
+    assert_eq!(object["status"]["encryption"]["inTransit"]["enforced"], true);
+    assert_eq!(condition(&object, "Encrypted"), Some("True"));
+    // AWS's immutable id is pinned in metadata, which a backup keeps.
+    let pin = object["metadata"]["annotations"]["showcore.io/resource"].as_str().unwrap();
+    assert!(pin.contains(instance["DbiResourceId"].as_str().unwrap()), "{pin}");
+    // The Secret, by the Service Binding specification.
+    let bound = test.get("Secret", "created-connection").await.unwrap();
+    let entry = |key: &str| secret(&bound, key).unwrap_or_else(|| panic!("no {key}"));
+    assert_eq!((entry("type"), entry("provider"), entry("username"), entry("database")), ("postgresql".into(), "aws-rds".into(), "app".into(), "shop".into()));
+    assert_eq!(entry("host"), instance["Endpoint"]["Address"].as_str().unwrap());
+    assert_eq!(entry("port"), "5432");
+    assert!(entry("uri").starts_with(&format!("postgresql://app:{}@", entry("password"))) && entry("uri").ends_with("sslmode=verify-full"));
+    assert_eq!(bound["metadata"]["ownerReferences"][0]["uid"], object["metadata"]["uid"]);
+    let digest = aws_sim::log::digest(&entry("password"));
+    assert_eq!(test.account.rds().master_password_digest(REGION, "created"), Some(digest));
+    assert_eq!(object["status"]["binding"]["name"], "created-connection");
+    assert_eq!(object["status"]["endpoint"]["host"], entry("host"));
+    // Owned and encrypted from the first moment.
+    let requests = test.account.requests();
+    let create = requests.iter().find(|request| request.operation == "CreateDBInstance").unwrap();
+    assert!(create.parameters["Tags"].to_string().contains("showcore.io/uid"));
+    assert_eq!(create.parameters["StorageEncrypted"], true);
+}
+
+#[tokio::test]
+async fn rule_07_the_password_is_nowhere_but_in_its_secret() {
+    let test = ready("hushed", "").await;
+    let bound = test.get("Secret", "hushed-connection").await.unwrap();
+    let password = secret(&bound, "password").unwrap();
+    let object = test.get(KIND, "hushed").await.unwrap().to_string();
+    let events = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "yaml"]).await.unwrap().stdout;
+    for (place, text) in [("the object", object), ("Events", events), ("the log", test.operator_log())] {
+        assert!(!text.contains(&password), "the password is in {place}");
+    }
+}
+
+#[tokio::test]
+async fn kubectl_waits_for_ready_and_its_columns_tell_the_story() {
+    let test = ready("columns", "").await;
+    let waited = test.kubectl.run(&["wait", "--for=condition=Ready", "scdb/columns", "--timeout=10s"]).await.unwrap();
+    assert!(waited.success(), "{waited}");
+    let listed = test.kubectl.run(&["get", "showcore"]).await.unwrap().stdout;
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    let header = lines.iter().find(|line| line.first() == Some(&"NAME")).unwrap();
+    assert_eq!(header[..6], ["NAME", "READY", "ENCRYPTED", "DRIFTED", "ID", "REASON"]);
+    let row = lines.iter().find(|line| line[0].ends_with("columns")).unwrap();
+    assert_eq!(row[1..6], ["True", "AWSManagedKey", "False", "columns", "Available"]);
+}
+
+#[tokio::test]
+async fn a_calm_change_is_sent_at_once_and_is_no_drift() {
+    let test = ready("calm", "storage: {sizeGiB: 20}, tags: {old: x}").await;
+    test.apply(&manifest("calm", "storage: {sizeGiB: 30}, backup: {retentionDays: 14}, tags: {new: y}")).await;
+    test.settle(KIND, "calm", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
+    test.advance(Duration::from_secs(3600));
+    let instance = describe(&test, "calm").await;
+    assert_eq!((&instance["AllocatedStorage"], &instance["BackupRetentionPeriod"]), (&30.into(), &14.into()));
+    let tags = instance["TagList"].to_string();
+    assert!(tags.contains("new") && !tags.contains("old"), "{tags}");
+    let object = test.get(KIND, "calm").await.unwrap();
+    assert_eq!(object["status"]["lastDrift"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_class_change_waits_for_its_window_in_pending_and_happens_inside_it() {
+    let test = ready("windowed", "maintenance: {window: 'sun:05:00-sun:06:00'}, backup: {window: '01:00-02:00'}").await;
+    test.account.clear_requests();
+    test.apply(&manifest("windowed", "instanceClass: db.t3.small, maintenance: {window: 'sun:05:00-sun:06:00'}, backup: {window: '01:00-02:00'}")).await;
+    let object = test.wait(KIND, "windowed", "AwaitingWindow", |object| reason(object, "Pending") == Some("AwaitingWindow")).await;
+    assert!(message(&object, "Pending").contains("sun:05:00-sun:06:00") && message(&object, "Pending").contains("db.t3.small"));
+    assert_eq!(condition(&object, "Ready"), Some("True"));
+    assert_eq!(condition(&object, "Drifted"), Some("False"), "a wanted change is no drift");
+    let step = &object["status"]["plan"]["steps"][0];
+    assert_eq!((&step["call"], &step["disruption"]), (&"rds:ModifyDBInstance".into(), &"Downtime".into()));
+    assert_eq!(mutations(&test), Vec::<String>::new());
+    // On to the next Sunday, 05:10.
+    let mut now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
+    while !(now.weekday() == jiff::civil::Weekday::Sunday && now.hour() == 5 && now.minute() >= 10) {
+        test.advance(Duration::from_secs(300));
+        now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
+    }
+    test.until("the modification", |test| calls(test, "ModifyDBInstance") == 1).await;
+    test.settle(KIND, "windowed", "the new class", |object| settled(object) && condition(object, "Pending").is_none()).await;
+    test.advance(Duration::from_secs(900));
+    assert_eq!(describe(&test, "windowed").await["DBInstanceClass"], "db.t3.small");
+}
+
+#[tokio::test]
+async fn a_class_change_under_immediate_is_sent_at_once() {
+    let test = ready("immediate", "").await;
+    test.apply(&manifest("immediate", "instanceClass: db.t3.small, disruption: Immediate")).await;
+    test.settle(KIND, "immediate", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
+    test.advance(Duration::from_secs(900));
+    assert_eq!(describe(&test, "immediate").await["DBInstanceClass"], "db.t3.small");
+}
+
+#[tokio::test]
+async fn a_nightly_backup_and_a_storage_optimisation_change_nothing() {
+    let test = ready("nightly", "").await;
+    let before = test.get(KIND, "nightly").await.unwrap();
+    for work in ["backup", "optimisation"] {
+        {
+            let mut rds = test.account.rds();
+            if work == "backup" { rds.start_backup(REGION, "nightly") } else { rds.start_storage_optimization(REGION, "nightly") }
+        }
+        assert_ne!(status(&test, "nightly").as_deref(), Some("available"));
+        test.account.clear_requests();
+        test.until("five looks", |test| calls(test, "DescribeDBInstances") >= 5).await;
+        let during = test.get(KIND, "nightly").await.unwrap();
+        assert_eq!(condition(&during, "Ready"), Some("True"), "{work}");
+        assert_eq!(version(&before), version(&during), "{work}");
+        test.advance(Duration::from_secs(12 * 3600));
+    }
+    assert_eq!(mutations(&test), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn drift_is_reported_with_field_desired_observed_and_since_then_corrected() {
+    let mut test = ready("drifted", "backup: {retentionDays: 7}, tags: {team: core}").await;
+    let arn = describe(&test, "drifted").await["DBInstanceArn"].as_str().unwrap().to_owned();
+    let code = format!(
+        "rds = client('rds')
+rds.remove_tags_from_resource(ResourceName='{arn}', TagKeys=['team', 'showcore.io/owner'])
+rds.add_tags_to_resource(ResourceName='{arn}', Tags=[{{'Key': 'theirs', 'Value': '1'}}])
+rds.modify_db_instance(DBInstanceIdentifier='drifted', DeletionProtection=False, BackupRetentionPeriod=3, PubliclyAccessible=True, ApplyImmediately=True)"
+    );
+    tamper(&mut test, &code, &[("rds", "ModifyDBInstance"), ("rds", "AddTagsToResource")]).await;
+    let object = test.settle(KIND, "drifted", "Drifted", |object| drift(object, "tags.team").is_some() && drift(object, "publiclyAccessible").is_some()).await;
+    assert_drift(&object, "deletionProtection", "on", "off");
+    assert_drift(&object, "backup.retentionDays", "7", "3");
+    assert_drift(&object, "publiclyAccessible", "false", "true");
+    assert_drift(&object, "tags.team", "'core'", "absent");
+    test.account.clear_faults();
+    let object = test.settle(KIND, "drifted", "corrected", settled).await;
+    for field in ["deletionProtection", "backup.retentionDays", "publiclyAccessible", "tags.team", "tags.showcore.io/owner"] {
+        assert!(last_drift(&object, field).is_some(), "{field} is not in lastDrift");
+    }
+    test.advance(Duration::from_secs(900));
+    let instance = describe(&test, "drifted").await;
+    assert_eq!((&instance["DeletionProtection"], &instance["BackupRetentionPeriod"], &instance["PubliclyAccessible"]), (&true.into(), &7.into(), &false.into()));
+    let tags = instance["TagList"].to_string();
+    assert!(tags.contains("theirs") && tags.contains("core") && tags.contains(&test.namespace), "{tags}");
+    assert!(event(&test, "DriftCorrected").await.is_some());
+}
+
+#[tokio::test]
+async fn a_policy_of_report_reports_and_leaves_all_but_security_alone() {
+    let mut test = ready("reported", "driftPolicy: Report").await;
+    tamper(&mut test, "client('rds').modify_db_instance(DBInstanceIdentifier='reported', DeletionProtection=False, PubliclyAccessible=True, ApplyImmediately=True)", &[]).await;
+    let object = test
+        .settle(KIND, "reported", "one corrected, one reported", |object| {
+            last_drift(object, "publiclyAccessible").is_some() && drift(object, "deletionProtection").is_some()
+        })
+        .await;
+    assert_eq!(drift(&object, "deletionProtection").unwrap()["action"], "ReportOnly");
+    let instance = describe(&test, "reported").await;
+    assert_eq!((&instance["DeletionProtection"], &instance["PubliclyAccessible"]), (&false.into(), &false.into()));
+}
+
+#[tokio::test]
+async fn parameters_get_a_group_of_their_own_and_a_group_without_tls_is_drift() {
+    let test = ready("tuned", "parameters: {log_min_duration_statement: '500'}, disruption: Immediate").await;
+    let instance = describe(&test, "tuned").await;
+    assert_eq!(instance["DBParameterGroups"][0]["DBParameterGroupName"], "tuned-postgres16");
+    test.aws(&["rds", "modify-db-parameter-group", "--db-parameter-group-name", "tuned-postgres16", "--parameters",
+        "ParameterName=rds.force_ssl,ParameterValue=0,ApplyMethod=immediate", "ParameterName=log_min_duration_statement,ParameterValue=9,ApplyMethod=immediate"]).await;
+    let object = test
+        .settle(KIND, "tuned", "both corrected", |object| {
+            settled(object) && last_drift(object, "parameters.rds.force_ssl").is_some() && last_drift(object, "parameters.log_min_duration_statement").is_some()
+        })
+        .await;
+    let row = last_drift(&object, "parameters.rds.force_ssl").unwrap();
+    assert_eq!((&row["desired"], &row["observed"]), (&"1".into(), &"0 in the parameter group tuned-postgres16".into()));
+    let set = test.aws(&["rds", "describe-db-parameters", "--db-parameter-group-name", "tuned-postgres16", "--source", "user"]).await.to_string();
+    assert!(set.contains("500"), "{set}");
+}
+
+#[tokio::test]
+async fn a_lost_secret_gets_a_new_password_which_is_sent_to_aws() {
+    let test = ready("lost", "").await;
+    let before = test.account.rds().master_password_digest(REGION, "lost").unwrap();
+    test.delete("Secret", "lost-connection").await;
+    test.settle(KIND, "lost", "the new password with AWS", |_| test.account.rds().master_password_digest(REGION, "lost").is_some_and(|now| now != before)).await;
+    let bound = test.get("Secret", "lost-connection").await.unwrap();
+    let digest = aws_sim::log::digest(&secret(&bound, "password").unwrap());
+    assert_eq!(test.account.rds().master_password_digest(REGION, "lost"), Some(digest));
+    test.settle(KIND, "lost", "in sync", settled).await;
+    assert!(event(&test, "CredentialsReplaced").await.is_some());
+    // Sent once, and not again by later looks.
+    test.account.clear_requests();
+    test.until("three looks", |test| calls(test, "DescribeDBInstances") >= 3).await;
+    assert_eq!(mutations(&test), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_secret_of_that_name_that_we_did_not_make_is_never_overwritten() {
+    let mut test = Test::start("squatted").await.unwrap();
+    test.apply("{apiVersion: v1, kind: Secret, metadata: {name: squatted-connection}, stringData: {password: theirs}}").await;
+    test.start_operator().await.unwrap();
+    test.apply(&manifest("squatted", "")).await;
+    test.wait(KIND, "squatted", "SecretNotOurs", |object| reason(object, "Stalled") == Some("SecretNotOurs")).await;
+    assert_eq!(secret(&test.get("Secret", "squatted-connection").await.unwrap(), "password").as_deref(), Some("theirs"));
+    assert_eq!(calls(&test, "CreateDBInstance"), 0);
+}
+
+#[tokio::test]
+async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finalizer_goes() {
+    let test = ready("snapped", "deletionProtection: false, parameters: {log_min_duration_statement: '500'}").await;
+    test.delete(KIND, "snapped").await;
+    test.until("the deletion", |test| calls(test, "DeleteDBInstance") == 1).await;
+    // A delete that was merely accepted does not count.
+    assert!(test.get(KIND, "snapped").await.is_some());
+    test.settle_gone(KIND, "snapped").await;
+    let snapshots = test.aws(&["rds", "describe-db-snapshots", "--db-instance-identifier", "snapped", "--snapshot-type", "manual"]).await;
+    let snapshot = &snapshots["DBSnapshots"][0];
+    assert_eq!((&snapshot["Status"], &snapshot["Encrypted"]), (&"available".into(), &true.into()));
+    assert!(snapshot["DBSnapshotIdentifier"].as_str().unwrap().starts_with("snapped-final-"));
+    assert_eq!(calls(&test, "DeleteDBParameterGroup"), 1, "the store's own group goes with it");
+    test.wait_gone("Secret", "snapped-connection").await;
+}
+
+#[tokio::test]
+async fn deleted_under_delete_automated_backups_are_kept() {
+    let test = ready("dropped", "deletionProtection: false, deletionPolicy: Delete").await;
+    test.delete(KIND, "dropped").await;
+    test.settle_gone(KIND, "dropped").await;
+    let requests = test.account.requests();
+    let delete = requests.iter().find(|request| request.operation == "DeleteDBInstance").unwrap();
+    assert_eq!((&delete.parameters["SkipFinalSnapshot"], &delete.parameters["DeleteAutomatedBackups"]), (&true.into(), &false.into()));
+}
+
+#[tokio::test]
+async fn deleted_under_retain_the_database_and_its_secret_stay() {
+    let test = ready("retained", "deletionPolicy: Retain").await;
+    let object = test.get(KIND, "retained").await.unwrap();
+    let bound = test.get("Secret", "retained-connection").await.unwrap();
+    assert_eq!(bound["metadata"]["ownerReferences"], serde_json::Value::Null, "it outlives {}", object["metadata"]["uid"]);
+    test.delete(KIND, "retained").await;
+    test.settle_gone(KIND, "retained").await;
+    let instance = describe(&test, "retained").await;
+    assert_eq!(instance["DBInstanceStatus"], "available");
+    assert!(!instance["TagList"].to_string().contains("showcore.io"));
+    assert!(test.get("Secret", "retained-connection").await.is_some());
+}
+
+#[tokio::test]
+async fn a_protected_database_is_not_deleted_until_its_spec_says_so() {
+    let test = ready("protected", "").await;
+    test.delete(KIND, "protected").await;
+    let object = test.wait(KIND, "protected", "DeletionProtected", |object| reason(object, "Stalled") == Some("DeletionProtected")).await;
+    assert!(message(&object, "Stalled").contains("spec.deletionProtection to false"));
+    assert_eq!(calls(&test, "DeleteDBInstance"), 0);
+    test.apply(&manifest("protected", "deletionProtection: false")).await;
+    test.settle_gone(KIND, "protected").await;
+}
+
+#[tokio::test]
+async fn rule_03_an_unencrypted_database_of_that_name_is_never_taken_over() {
+    let mut test = Test::start("naked").await.unwrap();
+    test.account.rds().add_unencrypted(test.account_id(), REGION, "naked");
+    test.start_operator().await.unwrap();
+    test.apply(&manifest("naked", "")).await;
+    let object = test.wait(KIND, "naked", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
+    assert_eq!((condition(&object, "Ready"), condition(&object, "Encrypted")), (Some("False"), Some("False")));
+    assert!(message(&object, "Encrypted").contains("never taken over"));
+    assert_eq!(mutations(&test), Vec::<String>::new());
+    test.delete(KIND, "naked").await;
+    test.wait_gone(KIND, "naked").await;
+    assert_eq!(status(&test, "naked").as_deref(), Some("available"));
+}
+
+#[tokio::test]
+async fn rule_03_a_database_that_is_not_ours_is_left_untouched() {
+    let mut test = Test::start("theirs").await.unwrap();
+    test.aws(&["rds", "create-db-instance", "--db-instance-identifier", "theirs", "--engine", "postgres", "--db-instance-class", "db.t3.micro",
+        "--allocated-storage", "20", "--master-username", "app", "--master-user-password", "a-long-password", "--storage-encrypted"]).await;
+    test.start_operator().await.unwrap();
+    test.apply(&manifest("theirs", "")).await;
+    test.settle(KIND, "theirs", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
+    assert_eq!(mutations(&test), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn rule_02_a_database_that_vanished_is_missing_and_not_made_again() {
+    let test = ready("vanished", "").await;
+    test.account.rds().drop_instance(REGION, "vanished");
+    let object = test.wait(KIND, "vanished", "a second look", |object| reason(object, "Ready") == Some("NotFound")).await;
+    assert!(condition(&object, "Stalled").is_none(), "believed before the grace period");
+    test.settle(KIND, "vanished", "Missing", |object| reason(object, "Stalled") == Some("Missing")).await;
+    assert_eq!(calls(&test, "CreateDBInstance"), 1);
+}
+
+#[tokio::test]
+async fn a_human_must_act_on_full_storage_and_the_message_says_how() {
+    let test = ready("full", "").await;
+    test.account.rds().set_status(REGION, "full", "storage-full");
+    let object = test.wait(KIND, "full", "StorageFull", |object| reason(object, "Stalled") == Some("StorageFull")).await;
+    assert!(message(&object, "Stalled").contains("raise spec.storage.sizeGiB"));
+    assert_eq!(condition(&object, "Ready"), Some("False"));
+    test.account.rds().set_status(REGION, "full", "available");
+    test.settle(KIND, "full", "Ready again", settled).await;
+}

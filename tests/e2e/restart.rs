@@ -1,0 +1,79 @@
+//! The operator killed at the worst moment, and ended politely.
+
+use aws_sim::{Fault, FaultKind};
+use harness::Test;
+
+use crate::{
+    cache, database,
+    look::{calls, condition, reason, settled},
+};
+
+/// Kills the operator after AWS has begun a creation and before the operator has the answer.
+async fn killed_in_creation(name: &str, kind: &str, service: &str, operation: &str, manifest: &str) -> Test {
+    let mut test = Test::start(name).await.unwrap();
+    // Executed at once, and the answer never comes: the operator is still waiting when it is killed.
+    test.account.inject(Fault { service: service.into(), operation: operation.into(), times: 1, kind: FaultKind::AnswerLost });
+    let mut options = test.operator_options().unwrap();
+    // Without retries of the SDK's the lost answer ends the call at once; the kill follows before any further look.
+    options.environment.push(("AWS_MAX_ATTEMPTS".into(), "1".into()));
+    test.start_operator_as(options).await.unwrap();
+    test.apply(manifest).await;
+    test.until("the creation", |test| test.account.requests().iter().any(|request| request.operation == operation)).await;
+    test.kill_operator();
+    test.start_operator().await.unwrap();
+    test.settle(kind, name, "Ready after the kill", settled).await;
+    let created = test.account.requests().iter().filter(|r| r.operation == operation && r.status < 400).count();
+    assert_eq!(created, 1, "created once, whatever was lost");
+    test
+}
+
+#[tokio::test]
+async fn rule_04_killed_between_the_create_call_and_its_answer_one_database_is_owned_and_ready() {
+    let test = killed_in_creation("killed-db", "ShowCoreDatabase", "rds", "CreateDBInstance", &database::manifest("killed-db", "")).await;
+    let all = test.aws(&["rds", "describe-db-instances"]).await;
+    assert_eq!(all["DBInstances"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn rule_04_killed_between_the_create_call_and_its_answer_one_cache_is_owned_and_ready() {
+    let test =
+        killed_in_creation("killed-cache", "ShowCoreCache", "elasticache", "CreateReplicationGroup", &cache::manifest("killed-cache", ""))
+            .await;
+    let all = test.aws(&["elasticache", "describe-replication-groups"]).await;
+    assert_eq!(all["ReplicationGroups"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn rule_04_killed_between_the_create_call_and_its_answer_one_bucket_is_owned_and_ready() {
+    let manifest = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: killed-bucket}, spec: {bucketName: 'killed-{accountID}', purpose: Backups}}";
+    let test = killed_in_creation("killed-bucket", "ShowCoreBucket", "s3", "CreateBucket", manifest).await;
+    let all = test.aws(&["s3api", "list-buckets"]).await;
+    assert_eq!(all["Buckets"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cache_in_creation_whose_tags_cannot_be_read_is_waited_for() {
+    let mut test = Test::start("unread").await.unwrap();
+    test.start_operator().await.unwrap();
+    test.apply(&cache::manifest("unread", "")).await;
+    let object = test
+        .wait("ShowCoreCache", "unread", "the wait for its tags", |object| reason(object, "Ready") == Some("TagsUnreadable"))
+        .await;
+    assert_eq!(condition(&object, "Reconciling"), Some("True"));
+    test.settle("ShowCoreCache", "unread", "Ready", settled).await;
+    assert_eq!(calls(&test, "CreateReplicationGroup"), 1);
+}
+
+#[tokio::test]
+async fn ended_by_sigterm_the_operator_finishes_what_it_has_begun() {
+    let mut test = Test::start("polite").await.unwrap();
+    let kind = FaultKind::Hang(std::time::Duration::from_secs(1));
+    test.account.inject(Fault { service: "s3".into(), operation: "CreateBucket".into(), times: 1, kind });
+    test.start_operator().await.unwrap();
+    test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: polite}, spec: {bucketName: 'polite-{accountID}', purpose: Backups}}").await;
+    test.until("the operator to be about to create", |test| test.operator_log().contains("s3:CreateBucket")).await;
+    test.stop_operator().await.unwrap();
+    // The pass that had begun was finished: the bucket is set up whole.
+    let object = test.get("ShowCoreBucket", "polite").await.unwrap();
+    assert!(settled(&object), "{:#}", object["status"]);
+}

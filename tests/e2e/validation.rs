@@ -1,0 +1,173 @@
+//! What the API server refuses at `kubectl apply`, each rule once, with the sentence that the user reads.
+
+use std::collections::BTreeSet;
+
+use harness::Test;
+use serde_json::{Value, json};
+
+/// An object that is refused: what is there before, what is applied then, and what the answer must say.
+struct Case {
+    kind: &'static str,
+    name: String,
+    before: Option<Value>,
+    spec: Value,
+    says: &'static str,
+}
+
+fn case(kind: &'static str, before: Option<Value>, spec: Value, says: &'static str) -> Case {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let name = format!("case-{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    Case { kind, name, before, spec, says }
+}
+
+/// Refused at creation.
+fn new(kind: &'static str, spec: Value, says: &'static str) -> Case {
+    case(kind, None, spec, says)
+}
+
+/// Refused as a change.
+fn change(kind: &'static str, before: Value, spec: Value, says: &'static str) -> Case {
+    case(kind, Some(before), spec, says)
+}
+
+fn object(kind: &str, name: &str, spec: &Value) -> String {
+    json!({ "apiVersion": "showcore.io/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec }).to_string()
+}
+
+/// A bucket's spec with one more field.
+fn bucket(field: &str, value: Value) -> Value {
+    let mut spec = json!({ "purpose": "Backups" });
+    spec[field] = value;
+    spec
+}
+
+fn buckets() -> Vec<Case> {
+    const KIND: &str = "ShowCoreBucket";
+    let trail = |cloud_trail: Value| json!({ "purpose": "CloudTrailLogs", "cloudTrail": cloud_trail });
+    vec![
+        new(KIND, bucket("bucketName", json!("Upper-Case")), "bucketName, with {accountID} and {region} replaced, has 3 to 63"),
+        new(KIND, bucket("bucketName", json!("two..dots")), "bucketName must not hold two dots in a row"),
+        new(KIND, bucket("bucketName", json!("xn--bucket")), "bucketName uses a prefix or suffix that AWS reserves"),
+        new(KIND, bucket("region", json!("Frankfurt")), "region must look like eu-central-1"),
+        new(KIND, bucket("cloudTrail", json!({})), "cloudTrail is for purpose CloudTrailLogs only"),
+        new(KIND, bucket("emptyOnDelete", json!(true)), "emptyOnDelete needs deletionPolicy Delete"),
+        new(KIND, trail(json!({ "trailARNs": ["arn:aws:s3:::x"] })), "cloudTrail.trailARNs: each must look like"),
+        new(KIND, trail(json!({ "prefix": "/slash/" })), "cloudTrail.prefix has letters"),
+        new(KIND, trail(json!({ "organizationID": "x-1" })), "cloudTrail.organizationID must look like"),
+        new(KIND, bucket("tags", json!({ "": "x" })), "tags: a key has 1 to 128 characters"),
+        new(KIND, bucket("tags", json!({ "showcore.io/uid": "x" })), "tags: keys that begin with aws: or showcore.io/ are reserved"),
+        new(KIND, bucket("tags", json!({ "a": "semi;colon" })), "tags: keys and values may hold letters"),
+        change(KIND, bucket("bucketName", json!("one-name")), json!({ "purpose": "Backups" }), "bucketName is immutable"),
+        change(KIND, json!({ "purpose": "Backups" }), bucket("region", json!("eu-west-1")), "region is immutable: a bucket"),
+        // What the schema itself refuses.
+        new(KIND, json!({}), "spec.purpose: Required value"),
+        new(KIND, bucket("encryption", json!({ "keyManagement": "None" })), "spec.encryption.keyManagement: Unsupported value"),
+    ]
+}
+
+fn databases() -> Vec<Case> {
+    const KIND: &str = "ShowCoreDatabase";
+    vec![
+        new(KIND, json!({ "identifier": "double--hyphen" }), "identifier begins with a letter"),
+        new(KIND, json!({ "region": "x" }), "region must look like eu-central-1"),
+        new(KIND, json!({ "engineVersion": "14.9" }), "engineVersion is 15 or later"),
+        new(KIND, json!({ "instanceClass": "t3.micro" }), "instanceClass must look like db.t3.micro"),
+        new(KIND, json!({ "databaseName": "1shop" }), "databaseName begins with a letter or underscore"),
+        new(KIND, json!({ "databaseName": "rdsadmin" }), "databaseName is reserved"),
+        new(KIND, json!({ "credentials": { "username": "1app" } }), "credentials.username begins with a letter"),
+        new(KIND, json!({ "credentials": { "username": "admin" } }), "credentials.username is reserved"),
+        new(KIND, json!({ "connectionSecretName": "UPPER" }), "connectionSecretName is a Secret's name"),
+        new(KIND, json!({ "network": { "securityGroupIDs": ["default"] } }), "network.securityGroupIDs: each must look like"),
+        new(KIND, json!({ "backup": { "window": "3-4" } }), "backup.window must look like"),
+        new(KIND, json!({ "maintenance": { "window": "Sunday" } }), "maintenance.window must look like"),
+        new(KIND, json!({ "parameters": { "rds.force_ssl": "0" } }), "parameters: rds.force_ssl cannot be set"),
+        new(KIND, json!({ "parameters": { "Upper": "0" } }), "parameters: a name has lower-case letters"),
+        change(KIND, json!({ "identifier": "one" }), json!({ "identifier": "two" }), "identifier is immutable: it names the database"),
+        change(KIND, json!({ "region": "eu-west-1" }), json!({}), "region is immutable: a database"),
+        change(KIND, json!({}), json!({ "databaseName": "late" }), "databaseName is immutable"),
+        change(KIND, json!({ "connectionSecretName": "a" }), json!({}), "connectionSecretName is immutable"),
+        change(KIND, json!({ "engineVersion": "16" }), json!({ "engineVersion": "17" }), "the major version cannot be changed yet"),
+        change(KIND, json!({ "engineVersion": "16.8" }), json!({ "engineVersion": "16.4" }), "engineVersion only goes up"),
+        change(KIND, json!({ "storage": { "sizeGiB": 30 } }), json!({}), "storage.sizeGiB only grows"),
+        change(KIND, json!({}), json!({ "credentials": { "username": "other" } }), "credentials.username is immutable"),
+        change(
+            KIND,
+            json!({ "network": { "subnetGroupName": "a" } }),
+            json!({ "network": { "subnetGroupName": "b" } }),
+            "network.subnetGroupName is immutable",
+        ),
+        change(KIND, json!({ "network": { "subnetGroupName": "a" } }), json!({}), "network.subnetGroupName is immutable"),
+        new(KIND, json!({ "backup": { "retentionDays": 0 } }), "spec.backup.retentionDays: Invalid value"),
+        new(KIND, json!({ "storage": { "sizeGiB": 1 } }), "spec.storage.sizeGiB: Invalid value"),
+    ]
+}
+
+fn caches() -> Vec<Case> {
+    const KIND: &str = "ShowCoreCache";
+    vec![
+        new(KIND, json!({ "identifier": "ends-" }), "identifier begins with a letter"),
+        new(KIND, json!({ "region": "x" }), "region must look like eu-central-1"),
+        new(KIND, json!({ "engineVersion": "5.0" }), "engineVersion must look like 7.1"),
+        new(KIND, json!({ "engineVersion": "8.0" }), "engineVersion: redis ends at 7.1"),
+        new(KIND, json!({ "engine": "valkey", "engineVersion": "6.2" }), "engineVersion: valkey begins at 7.2"),
+        new(KIND, json!({ "nodeType": "t3.micro" }), "nodeType must look like cache.t3.micro"),
+        new(KIND, json!({ "connectionSecretName": "UPPER" }), "connectionSecretName is a Secret's name"),
+        new(KIND, json!({ "snapshot": { "window": "x" } }), "snapshot.window must look like"),
+        change(KIND, json!({ "identifier": "one" }), json!({}), "identifier is immutable: it names the cache"),
+        change(KIND, json!({ "region": "eu-west-1" }), json!({}), "region is immutable: a cache"),
+        change(KIND, json!({ "connectionSecretName": "a" }), json!({}), "connectionSecretName is immutable"),
+        change(KIND, json!({}), json!({ "engine": "valkey" }), "engine is immutable"),
+        change(KIND, json!({}), json!({ "authentication": "None" }), "authentication is immutable"),
+        change(KIND, json!({ "engineVersion": "7.1" }), json!({ "engineVersion": "7.0" }), "engineVersion only goes up"),
+        new(KIND, json!({ "replicas": 6 }), "spec.replicas: Invalid value"),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_impossible_is_refused_with_a_sentence_that_names_field_and_rule() {
+    let test = Test::start("refused").await.unwrap();
+    let mut answers = String::new();
+    for case in buckets().into_iter().chain(databases()).chain(caches()) {
+        if let Some(before) = &case.before {
+            test.apply(&object(case.kind, &case.name, before)).await;
+        }
+        // `kubectl apply` takes out what was applied before and is not named now.
+        let answer = test.try_apply(&object(case.kind, &case.name, &case.spec)).await;
+        assert!(!answer.success(), "{} {} was not refused: {}", case.kind, case.name, case.spec);
+        assert!(answer.stderr.contains(case.says), "`{}` is not in:\n{}", case.says, answer.stderr);
+        answers.push_str(&answer.stderr);
+    }
+    for (kind, name, spec) in [
+        ("ShowCoreBucket", "a.dot", json!({ "purpose": "Backups" })),
+        ("ShowCoreDatabase", "1-digit", json!({})),
+        ("ShowCoreCache", "1-digit", json!({})),
+    ] {
+        let answer = test.try_apply(&object(kind, name, &spec)).await;
+        assert!(!answer.success() && answer.stderr.contains("metadata.name is the"), "{answer}");
+        answers.push_str(&answer.stderr);
+    }
+    // No rule without its case: every sentence of every CRD has been read above.
+    let mut sentences = BTreeSet::new();
+    for crd in showcore_operator::kinds::crds() {
+        collect(&serde_json::to_value(crd).unwrap(), &mut sentences);
+    }
+    let unread: Vec<_> = sentences.iter().filter(|sentence| !answers.contains(sentence.as_str())).collect();
+    assert!(unread.is_empty(), "rules without a case: {unread:#?}");
+    assert!(sentences.len() > 40, "the rules were found: {}", sentences.len());
+}
+
+fn collect(schema: &Value, sentences: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(members) => {
+            for (key, value) in members {
+                if key == "x-kubernetes-validations" {
+                    let rules = value.as_array().into_iter().flatten();
+                    sentences.extend(rules.filter_map(|rule| rule["message"].as_str().map(str::to_owned)));
+                }
+                collect(value, sentences);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, sentences)),
+        _ => {}
+    }
+}
