@@ -146,10 +146,6 @@ impl Kind for ShowCoreBucket {
         self.status.as_ref().unwrap_or(Status::none())
     }
 
-    fn status_mut(&mut self) -> &mut Status {
-        self.status.get_or_insert_default()
-    }
-
     fn region(&self) -> Option<&str> {
         self.spec.region.as_deref()
     }

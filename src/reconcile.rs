@@ -5,7 +5,7 @@
 //!           AWS, Secret  pure     status, Events                    one step of the plan at a time
 //! ```
 
-use std::{convert::Infallible, fmt::Debug, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, convert::Infallible, fmt::Debug, sync::Arc};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -65,8 +65,6 @@ pub trait Kind:
     fn spec(&self) -> &Self::Spec;
     /// The status as last written.
     fn status(&self) -> &Status;
-    /// The status, to be completed within a pass.
-    fn status_mut(&mut self) -> &mut Status;
     /// Region of the spec.
     fn region(&self) -> Option<&str>;
     /// Drift policy of the spec.
@@ -155,8 +153,8 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: Arc<Contex
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let span = tracing::info_span!("pass", kind = K::KIND, namespace, name);
+    let (namespace, object_name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let span = tracing::info_span!("pass", kind = K::KIND, namespace, object = object_name);
     let result = tokio::time::timeout(cx.timing.pass, pass(&cx, object)).instrument(span.clone()).await;
     let _entered = span.enter();
     let (outcome, delay) = match result {
@@ -196,8 +194,10 @@ async fn pass<K: Kind>(cx: &Context, object: K) -> Result<Option<LookAgain>, Fai
         Err(failure) => return Err(tell_blind(cx, object, failure).await),
     };
     let mut object = if deleting { object } else { pinned(&look, object).await? };
+    let mut settled = BTreeMap::new();
+    let mut done: Vec<K::Step> = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        let (decision, now) = match decide(&look, &object).await {
+        let (decision, now) = match decide(&look, &object, &settled).await {
             Ok(decided) => decided,
             Err(failure) => return Err(tell_blind(cx, object, failure).await),
         };
@@ -211,11 +211,17 @@ async fn pass<K: Kind>(cx: &Context, object: K) -> Result<Option<LookAgain>, Fai
         if orders.is_empty() {
             return Ok(Some(decision.0.look_again));
         }
+        if orders.iter().any(|order| done.contains(order.step())) {
+            // AWS accepted it and does not show it yet: it is not sent again at once.
+            return Ok(Some(LookAgain::Soon));
+        }
         for order in orders {
-            if let Err(failure) = carry_out(&look, &mut object, &order).await {
+            if let Err(failure) = carry_out(&look, &object, &order).await {
                 tell(cx, object, &decision.0.failed(&failure), now).await?;
                 return Err(failure);
             }
+            settled.extend(order.step().settles());
+            done.push(order.0);
         }
     }
     Ok(Some(LookAgain::Soon))
@@ -285,12 +291,20 @@ fn pin<K: Kind>(object: &K) -> Option<Pin> {
     object.annotations().get(PIN_ANNOTATION).and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// Looks, and decides on what was seen.
-async fn decide<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Fresh<K::Step>, Timestamp), Failure> {
+/// Looks, and decides on what was seen. `settled` is what this pass has applied and AWS never shows.
+async fn decide<K: Kind>(
+    look: &Look<'_>,
+    object: &K,
+    settled: &BTreeMap<String, String>,
+) -> Result<(Fresh<K::Step>, Timestamp), Failure> {
     let presence = presence(look, object).await?;
     let seen = object.observe(look).await?;
     let now = whole_seconds(look.cx.clock.now().await?);
     let pin = pin(object);
+    let mut status = Cow::Borrowed(object.status());
+    if !settled.is_empty() {
+        status.to_mut().applied.get_or_insert_default().extend(settled.clone());
+    }
     let wanted = Wanted {
         spec: object.spec(),
         name: &object.name_any(),
@@ -299,7 +313,7 @@ async fn decide<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Fresh<K::Step>,
         owner: &look.owner,
         place: &look.place,
         pin: pin.as_ref(),
-        status: object.status(),
+        status: &status,
         drift_policy: object.drift_policy(),
         not_found_grace: SignedDuration::try_from(look.cx.timing.not_found_grace).unwrap_or(SignedDuration::MAX),
     };
@@ -337,13 +351,9 @@ async fn tell_blind<K: Kind>(cx: &Context, object: K, failure: Failure) -> Failu
     failure
 }
 
-async fn carry_out<K: Kind>(look: &Look<'_>, object: &mut K, order: &Order<K::Step>) -> Result<(), Failure> {
+async fn carry_out<K: Kind>(look: &Look<'_>, object: &K, order: &Order<K::Step>) -> Result<(), Failure> {
     tracing::info!(call = order.step().call(), changes = order.step().changes().join(", "), "acting");
-    object.act(order, look).await?;
-    if let Some((field, value)) = order.step().settles() {
-        object.status_mut().applied.get_or_insert_default().insert(field, value);
-    }
-    Ok(())
+    object.act(order, look).await
 }
 
 async fn release<K: Kind>(cx: &Context, object: &K, decision: &Decision<K::Step>) -> Result<(), Failure> {

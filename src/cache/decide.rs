@@ -182,9 +182,8 @@ impl Planned {
 fn planned(wanted: &Wanted<'_>, seen: &Seen, group: &Group, names: &[&str], now: Timestamp) -> Planned {
     let spec = wanted.spec;
     let (disruptive, calm) = Changes::of(names, wanted, group).split();
-    let replicas = i32::try_from(group.members.len()).unwrap_or(i32::MAX).saturating_sub(1);
     let scale = names.contains(&"replicas").then(|| {
-        if replicas < spec.replicas {
+        if replicas(group) < spec.replicas {
             Step::IncreaseReplicas { replicas: spec.replicas }
         } else {
             Step::DecreaseReplicas { replicas: spec.replicas }
@@ -231,10 +230,9 @@ fn fields(wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> Vec<Field> {
         );
         fields.insert(1, field);
     }
-    // Replicas come and go while the group is busy; it is compared once they have settled.
-    if group.status == "available" {
-        let replicas = i32::try_from(group.members.len()).unwrap_or(i32::MAX).saturating_sub(1);
-        fields.push(Field::exact("replicas", &spec.replicas, &replicas));
+    // A group in creation does not list its members at once.
+    if !group.members.is_empty() {
+        fields.push(Field::exact("replicas", &spec.replicas, &replicas(group)));
     }
     if let Some(window) = &spec.snapshot.window {
         fields.push(Field::exact("snapshot.window", window, &group.snapshot_window));
@@ -279,6 +277,11 @@ fn member_fields(wanted: &Wanted<'_>, group: &Group, member: &Member) -> Vec<Fie
         fields.push(fixed(Field::new("network.subnetGroupName", name, observed.clone(), observed.eq_ignore_ascii_case(name))));
     }
     fields
+}
+
+/// The members beside the primary.
+fn replicas(group: &Group) -> i32 {
+    i32::try_from(group.members.len()).unwrap_or(i32::MAX).saturating_sub(1)
 }
 
 fn tag_steps(wanted: &Wanted<'_>, group: &Group, names: &[&str]) -> Vec<Step> {

@@ -429,8 +429,11 @@ fn connection(wanted: &Wanted<'_>, instance: Option<&Instance>) -> Connection {
         provider: "aws-rds".into(),
         host: endpoint.as_ref().map(|(host, _)| host.clone()),
         port: endpoint.map(|(_, port)| port),
-        username: Some(wanted.spec.credentials.username.clone()),
-        database: Some(wanted.spec.database_name.clone().unwrap_or_else(|| "postgres".into())),
+        // What AWS has, once there is an instance: the spec cannot change it.
+        username: Some(instance.map_or(&wanted.spec.credentials.username, |instance| &instance.master_username).clone()),
+        database: Some(
+            instance.map_or(&wanted.spec.database_name, |instance| &instance.db_name).clone().unwrap_or_else(|| "postgres".into()),
+        ),
         owned: !retained,
         password: true,
         ca: format!(

@@ -106,7 +106,13 @@ fn rule_02_not_found_is_counted_from_the_first_look_without_it() {
     assert_eq!(since(&scene), Some(scene.now));
     let lost = scene.lost_for(17);
     assert_eq!(since(&lost), lost.status.not_found_since);
-    assert_eq!(since(&scene.lost_for(500)), scene.lost_for(500).status.not_found_since);
+    // Without a grace period the second look is still needed.
+    let hasty = |scene: &Scene<()>| {
+        let wanted = Wanted { not_found_grace: SignedDuration::ZERO, ..scene.wanted() };
+        said(&wanted.standing(None, scene.now))
+    };
+    assert_eq!(hasty(&scene), "Working NotFound");
+    assert_eq!(hasty(&scene.lost_for(0)), "Stalled Missing");
 }
 
 #[test]

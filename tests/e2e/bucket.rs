@@ -191,7 +191,7 @@ async fn cloudtrail_may_deliver_and_nobody_else() {
 async fn rule_03_a_bucket_that_is_not_ours_is_left_untouched() {
     let mut test = Test::start("foreign").await.unwrap();
     let bucket = format!("foreign-{}", test.account_id());
-    test.aws(&["s3", "mb", &format!("s3://{bucket}")]).await;
+    test.aws(&["s3api", "create-bucket", "--bucket", &bucket, "--create-bucket-configuration", "LocationConstraint=eu-central-1"]).await;
     test.start_operator().await.unwrap();
     test.apply(&manifest("foreign", "purpose: Backups")).await;
     let object = test.wait(KIND, "foreign", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
@@ -244,7 +244,7 @@ async fn deleted_under_delete_a_bucket_with_objects_waits_until_it_may_be_emptie
 #[tokio::test]
 async fn rule_02_a_bucket_that_vanished_is_missing_and_not_made_again() {
     let (test, bucket) = ready("vanished", "purpose: Backups").await;
-    test.aws(&["s3", "rb", &format!("s3://{bucket}")]).await;
+    test.aws(&["s3api", "delete-bucket", "--bucket", &bucket]).await;
     let object = test.settle(KIND, "vanished", "Missing", |object| reason(object, "Stalled") == Some("Missing")).await;
     assert!(message(&object, "Stalled").contains("delete this object and apply it again"));
     assert_eq!(calls(&test, "CreateBucket"), 1);

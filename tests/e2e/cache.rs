@@ -65,7 +65,7 @@ async fn a_cache_is_created_encrypted_at_rest_and_in_transit_with_its_token_in_a
 #[tokio::test]
 async fn a_changed_spec_reaches_elasticache_in_the_order_it_wants() {
     let test = ready("changed", "replicas: 0, tags: {old: x}").await;
-    test.apply(&manifest("changed", "replicas: 1, snapshot: {retentionDays: 3}, tags: {new: y}")).await;
+    test.apply(&manifest("changed", "replicas: 1, snapshot: {retentionDays: 3}, tags: {new: fresh}")).await;
     test.settle(KIND, "changed", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
     test.advance(Duration::from_secs(1200));
     let grown = group(&test, "changed").await;
@@ -74,7 +74,7 @@ async fn a_changed_spec_reaches_elasticache_in_the_order_it_wants() {
     let text = tags(&test, "changed").await;
     assert!(text.contains("new") && !text.contains("old"), "{text}");
     // And back: failover goes off before the replicas go.
-    test.apply(&manifest("changed", "replicas: 0, snapshot: {retentionDays: 3}, tags: {new: y}")).await;
+    test.apply(&manifest("changed", "replicas: 0, snapshot: {retentionDays: 3}, tags: {new: fresh}")).await;
     test.settle(KIND, "changed", "in sync", |object| object["metadata"]["generation"] == 3 && settled(object)).await;
     test.advance(Duration::from_secs(1200));
     assert_eq!(group(&test, "changed").await["MemberClusters"].as_array().unwrap().len(), 1);

@@ -99,7 +99,7 @@ async fn kubectl_waits_for_ready_and_its_columns_tell_the_story() {
 #[tokio::test]
 async fn a_calm_change_is_sent_at_once_and_is_no_drift() {
     let test = ready("calm", "storage: {sizeGiB: 20}, tags: {old: x}").await;
-    test.apply(&manifest("calm", "storage: {sizeGiB: 30}, backup: {retentionDays: 14}, tags: {new: y}")).await;
+    test.apply(&manifest("calm", "storage: {sizeGiB: 30}, backup: {retentionDays: 14}, tags: {new: fresh}")).await;
     test.settle(KIND, "calm", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
     test.advance(Duration::from_secs(3600));
     let instance = describe(&test, "calm").await;
