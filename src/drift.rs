@@ -32,7 +32,6 @@ pub struct Field {
 impl Field {
     /// A field compared by its own rule.
     pub fn new(name: impl Into<String>, desired: impl Into<String>, observed: impl Into<String>, same: bool) -> Self {
-        let cut = |text: String| if text.chars().count() > MAX_TEXT { text.chars().take(MAX_TEXT - 1).chain(['…']).collect() } else { text };
         Self {
             name: name.into(),
             desired: cut(desired.into()),
@@ -61,6 +60,17 @@ impl Field {
         self.blocked = Some(ways_out.into());
         self
     }
+}
+
+/// A long text cut, with a digest of the whole: the record must tell two that differ in what is cut off.
+fn cut(text: String) -> String {
+    if text.chars().count() <= MAX_TEXT {
+        return text;
+    }
+    // FNV-1a: the same in every release, unlike the standard library's hasher.
+    let digest = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let kept: String = text.chars().take(MAX_TEXT - 18).collect();
+    format!("{kept}… {digest:016x}")
 }
 
 /// Why a field differs.
@@ -273,6 +283,17 @@ mod tests {
         let fields = tag_fields(&wanted, &seen, Some(&before));
         let names: Vec<_> = fields.iter().map(|f| (f.name.as_str(), f.desired.as_str(), f.same)).collect();
         assert_eq!(names, [("tags.team", "'core'", false), ("tags.old", "absent", false)]);
+    }
+
+    #[test]
+    fn a_change_in_the_part_of_a_long_text_that_is_cut_off_is_a_wanted_change() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(300));
+        let before = Field::new("tags.note", long("a"), long("a"), true);
+        let record = record(&[before], Record { applied: None, existed: false });
+        let fields = [Field::new("tags.note", long("b"), long("a"), false)];
+        let found = differences(&fields, Record { applied: Some(&record), existed: true });
+        assert_eq!(found.first().map(|difference| difference.cause), Some(Cause::Wanted));
+        assert_eq!(fields[0].desired.chars().count(), MAX_TEXT);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     ownership::is_owner_tag,
     snapshot::{self, FinalSnapshot},
     spec::{DeletionPolicy, Disruption},
-    status::{AtRest, Binding, EncryptionStatus, Endpoint, InTransit, ResourceStatus},
+    status::{AtRest, Binding, EncryptionStatus, Endpoint, InTransit, MAX_DRIFT_ROWS, ResourceStatus},
     window,
 };
 
@@ -97,6 +97,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     let held_fields: Vec<_> = names.iter().copied().filter(|name| change.held_fields().contains(name)).collect();
     let mut rows = compared.rows(&wanted.status.drift, wanted.drift_policy, &held_fields, now);
     rows.extend(wanted.status.drift.iter().filter(|row| unseen(&row.field, seen, group)).cloned());
+    rows.truncate(MAX_DRIFT_ROWS);
     let facts = Facts {
         id: Some(group.id()),
         encryption: Some(encryption(group)),
@@ -148,12 +149,12 @@ fn keep_unseen(applied: &mut BTreeMap<String, String>, seen: &Seen, group: &Grou
     }
 }
 
-/// Whether a field is one that this look cannot compare: tags, what the member answers, and a moving replica count.
+/// Whether a field is one that this look cannot compare: tags, and what the members answer or count.
 fn unseen(name: &str, seen: &Seen, group: &Group) -> bool {
     let of_the_member = ["nodeType", "engine", "engineVersion", "maintenance.window"].contains(&name) || name.starts_with("network.");
     (seen.tags.is_none() && name.starts_with("tags."))
         || (seen.member.is_none() && of_the_member)
-        || (group.status != "available" && name == "replicas")
+        || (group.members.is_empty() && name == "replicas")
 }
 
 /// The one change that happens now, and the one that is held.

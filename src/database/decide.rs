@@ -64,7 +64,7 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         Err(stalled) => return Decision::rest(stalled, Encrypted::Unknown, facts),
     };
     facts.binding = Some(binding(wanted));
-    let own_group = (!spec.parameters.is_empty()).then(|| own_group_name(wanted.identifier, spec.major()));
+    let own_group = (!parameters_of(spec).is_empty()).then(|| own_group_name(wanted.identifier, spec.major()));
     let mut steps = match parameter_steps(wanted, seen, None) {
         Ok(steps) => steps,
         Err(stalled) => return Decision::rest(stalled, Encrypted::Unknown, facts),
@@ -291,6 +291,11 @@ fn fixed_fields(wanted: &Wanted<'_>, instance: &Instance) -> Vec<Field> {
     fields.into_iter().map(|field| if field.same { field } else { field.blocked(way_out) }).collect()
 }
 
+/// The parameters of the spec. The one that enforces TLS is not among them, whatever validation let through (rule 11).
+fn parameters_of(spec: &ShowCoreDatabaseSpec) -> BTreeMap<String, String> {
+    spec.parameters.iter().filter(|(key, _)| *key != "rds.force_ssl").map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
 fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Vec<Field> {
     let spec = wanted.spec;
     let applied = wanted.status.applied.as_ref();
@@ -309,11 +314,12 @@ fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Ve
         let field = Field::exact("parameterGroup", desired, &instance.parameter_group);
         if forced { field } else { field.security() }
     };
-    if !spec.parameters.is_empty() {
+    let parameters = parameters_of(spec);
+    if !parameters.is_empty() {
         fields.push(group(&own_name));
         let none = BTreeMap::new();
         let seen_parameters = seen.own_group.as_ref().map_or(&none, |group| &group.parameters);
-        fields.extend(map_fields("parameters", &spec.parameters, seen_parameters, applied));
+        fields.extend(map_fields("parameters", &parameters, seen_parameters, applied));
     } else if uses_own || (!forced && !instance.parameter_group.starts_with("default.")) {
         // The group is no longer wanted, or someone's group lets connections in without TLS.
         fields.push(group(&default));
@@ -328,7 +334,8 @@ fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Ve
 fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[&str]>) -> Result<Vec<Step>, Verdict> {
     let spec = wanted.spec;
     let name = own_group_name(wanted.identifier, spec.major());
-    if spec.parameters.is_empty() {
+    let parameters = parameters_of(spec);
+    if parameters.is_empty() {
         return Ok(Vec::new());
     }
     let Some(group) = &seen.own_group else {
@@ -338,7 +345,7 @@ fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[&str]>) -> 
                 family: format!("postgres{}", spec.major()),
                 tags: wanted.tags(&spec.tags),
             },
-            Step::ModifyParameterGroup { name, set: spec.parameters.clone(), reset: BTreeSet::new() },
+            Step::ModifyParameterGroup { name, set: parameters, reset: BTreeSet::new() },
         ]);
     };
     let Some(tags) = &group.tags else { return Ok(Vec::new()) };
@@ -348,14 +355,13 @@ fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[&str]>) -> 
         );
         return Err(Verdict::Stalled(note("NotOurs", message)));
     }
-    let differs = |key: &&String| group.parameters.get(*key) != spec.parameters.get(*key);
+    let differs = |key: &&String| group.parameters.get(*key) != parameters.get(*key);
     // Under driftPolicy Report a parameter that drifted stays, whatever else is written.
     let named = |key: &String| {
         let name = format!("parameters.{key}");
         names.is_none_or(|names| names.contains(&name.as_str()))
     };
-    let set: BTreeMap<_, _> = spec
-        .parameters
+    let set: BTreeMap<_, _> = parameters
         .iter()
         .filter(|(key, _)| differs(key) && named(key))
         .map(|(k, v)| (k.clone(), v.clone()))
@@ -365,7 +371,7 @@ fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[&str]>) -> 
         *key == "rds.force_ssl"
             || (applied.is_some_and(|applied| applied.contains_key(&format!("parameters.{key}"))) && named(key))
     };
-    let reset: BTreeSet<_> = group.parameters.keys().filter(|key| !spec.parameters.contains_key(*key)).filter(ours).cloned().collect();
+    let reset: BTreeSet<_> = group.parameters.keys().filter(|key| !parameters.contains_key(*key)).filter(ours).cloned().collect();
     Ok(if set.is_empty() && reset.is_empty() { Vec::new() } else { vec![Step::ModifyParameterGroup { name, set, reset }] })
 }
 
@@ -631,7 +637,8 @@ fn resource(wanted: &Wanted<'_>, instance: &Instance) -> ResourceStatus {
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html>
 fn tls_enforced(seen: &Seen) -> bool {
     let set = seen.used_parameters.as_ref().and_then(|parameters| parameters.get("rds.force_ssl"));
-    set.is_none_or(|value| value == "1")
+    let major = seen.instance.as_ref().and_then(|instance| version_major(&instance.engine_version)?.parse::<u32>().ok());
+    set.map_or(major.is_none_or(|major| major >= 15), |value| value == "1")
 }
 
 /// What enforces TLS now. A group that was just attached is used from the next reboot on; until then the one before

@@ -131,8 +131,20 @@ fn rule_03_only_what_is_ours_is_managed_or_removed() {
         ("our id, its tags gone", known(), seen("db-A", Some(&bare)), "Manage", "Remove Snapshot"),
         ("our id, one tag gone", known(), seen("db-A", Some(&part)), "Manage", "Remove Snapshot"),
         ("our id, tags unreadable", known(), seen("db-A", None), "Manage", "Remove Snapshot"),
-        ("tags unreadable, not pinned", applied(), seen("db-A", None), "Working TagsUnreadable", "Working TagsUnreadable"),
-        ("another id, tags unreadable", known(), seen("db-B", None), "Working TagsUnreadable", "Working TagsUnreadable"),
+        (
+            "tags unreadable, not pinned",
+            applied(),
+            seen("db-A", None),
+            "Working TagsUnreadable",
+            "Working TagsUnreadable",
+        ),
+        (
+            "another id, tags unreadable",
+            known(),
+            seen("db-B", None),
+            "Working TagsUnreadable",
+            "Working TagsUnreadable",
+        ),
         ("no tags, not pinned", applied(), seen("db-A", Some(&bare)), "Stalled NotOurs", "Release"),
         ("no tags, another id", known(), seen("db-B", Some(&bare)), "Stalled NotOurs", "Release"),
         ("part of our tags, not pinned", applied(), seen("db-A", Some(&part)), "Stalled NotOurs", "Release"),
@@ -154,10 +166,15 @@ fn rule_03_only_what_is_ours_is_managed_or_removed() {
 fn rule_03_an_id_that_is_not_unique_proves_nothing() {
     let scene = known();
     let bare = BTreeMap::new();
-    let bucket = Sighting { id: "db-A", tags: Some(&bare), id_is_unique: false, retag_hint: Some("tag it again: aws …".into()) };
+    let bucket =
+        Sighting {
+            id: "db-A", tags: Some(&bare), id_is_unique: false, retag_hint: Some("tag it again: aws …".into())
+        };
     match scene.wanted().standing::<Call>(Some(&bucket), scene.now) {
         Standing::Decided(decision) => match decision.verdict {
-            Verdict::Stalled(why) => assert!(why.reason == "NotOurs" && why.message.ends_with("tag it again: aws …"), "{why:?}"),
+            Verdict::Stalled(why) => {
+                assert!(why.reason == "NotOurs" && why.message.ends_with("tag it again: aws …"), "{why:?}")
+            }
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -175,10 +192,18 @@ fn the_pin_names_where_the_store_is_and_another_place_is_a_mistake() {
     ];
     for (situation, change, expected) in table {
         let scene = known().but(change);
-        assert_eq!(said(&scene.wanted().standing(Some(&seen("db-A", Some(&ours))), scene.now)), expected, "{situation}");
+        assert_eq!(
+            said(&scene.wanted().standing(Some(&seen("db-A", Some(&ours))), scene.now)),
+            expected,
+            "{situation}"
+        );
         if expected != "Manage" {
             let lost = scene.lost_for(60);
-            assert_eq!(said(&lost.wanted().standing(None, lost.now)), expected, "{situation}: nothing is missing there");
+            assert_eq!(
+                said(&lost.wanted().standing(None, lost.now)),
+                expected,
+                "{situation}: nothing is missing there"
+            );
             let deleting = lost.deleting(DeletionPolicy::Delete);
             assert_eq!(said(&deleting.wanted().standing(None, deleting.now)), expected, "{situation}: nor gone");
         }
@@ -238,7 +263,11 @@ fn paused_holds_every_step_and_the_finalizer_and_only_reports_drift() {
         ("gone, while the object is being deleted", Decision::release("gone").paused(), "Working Paused"),
     ];
     for (situation, paused, verdict) in table {
-        assert_eq!(said(&Standing::Decided(Box::new(Decision { held: vec![], ..paused.clone() }))), verdict, "{situation}");
+        assert_eq!(
+            said(&Standing::Decided(Box::new(Decision { held: vec![], ..paused.clone() }))),
+            verdict,
+            "{situation}"
+        );
         assert_eq!(paused.finalizer, Finalizer::Keep, "{situation}");
     }
 }
@@ -251,12 +280,22 @@ fn rule_09_a_failed_step_is_told_by_its_class() {
         ("retry, while it is being made", Class::Retry, working(), "Working Why", None, None, LookAgain::Soon),
         ("retry, and a human must act anyway", Class::Retry, stalled(), "Stalled Failed", None, None, LookAgain::Soon),
         ("AWS is busy, and it serves", Class::Wait, ready(), "Ready Available", None, None, LookAgain::Soon),
-        ("AWS is busy, while it is being made", Class::Wait, working(), "Working Creating", None, None, LookAgain::Soon),
+        (
+            "AWS is busy, while it is being made",
+            Class::Wait,
+            working(),
+            "Working Creating",
+            None,
+            None,
+            LookAgain::Soon,
+        ),
         ("refused, and it serves", Class::Stalled, ready(), "Ready Available", Some("Why"), None, LookAgain::Slowly),
         ("refused, while it is being made", Class::Stalled, working(), "Stalled Why", None, None, LookAgain::Slowly),
     ];
     for (situation, class, verdict, expected, pending, at_work, look) in table {
-        let failed = decision(verdict, &[DriftAction::Pending, DriftAction::AwaitingWindow]).with_steps(vec![Call]).failed(&failure(class));
+        let failed = decision(verdict, &[DriftAction::Pending, DriftAction::AwaitingWindow])
+            .with_steps(vec![Call])
+            .failed(&failure(class));
         let reason = |why: &Option<Note>| why.as_ref().map(|why| why.reason);
         assert_eq!(said(&Standing::Decided(Box::new(failed.clone()))), expected, "{situation}");
         assert_eq!((reason(&failed.pending), reason(&failed.working)), (pending, at_work), "{situation}");
@@ -280,7 +319,9 @@ fn rule_07_a_plan_shows_what_is_done_then_what_is_held_in_words_alone() {
 #[test]
 fn a_change_that_aws_cannot_make_is_pending_and_one_that_drifted_is_a_row() {
     let name = || Field::new("databaseName", "store", "shop", false).blocked("AWS cannot change this");
-    let compare = |applied: &BTreeMap<String, String>| Comparison::of(&[name()], Record { applied: Some(applied), existed: true });
+    let compare = |applied: &BTreeMap<String, String>| {
+        Comparison::of(&[name()], Record { applied: Some(applied), existed: true })
+    };
     let wanted = compare(&map(&[("databaseName", "shop")]));
     assert_eq!(wanted.impossible().map(|why| why.reason), Some("ChangeImpossible"));
     assert_eq!(wanted.rows(&[], DriftPolicy::Correct, &[], time(WEDNESDAY)), []);

@@ -5,6 +5,7 @@
 mod bucket;
 mod cache;
 mod database;
+mod iam;
 mod look;
 mod operator;
 mod refusals;

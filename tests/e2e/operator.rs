@@ -3,7 +3,7 @@
 use harness::Test;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::look::settled;
+use crate::look::{calls, last_drift, mutations, reason, settled};
 
 const BUCKET: &str =
     "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
@@ -65,4 +65,72 @@ fn the_crds_in_the_repository_are_current() {
     let stored: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
     let generated: Vec<_> = generated.iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
     assert!(stored == generated, "run: cargo run -- crds > crds/showcore.io.yaml");
+}
+
+#[tokio::test]
+async fn rule_02_while_the_crd_is_being_deleted_every_object_is_retained() {
+    let mut test = Test::start_alone("uninstalled").await.unwrap();
+    test.start_operator().await.unwrap();
+    test.apply(&BUCKET.replace("purpose: Backups", "purpose: Backups, deletionPolicy: Delete, emptyOnDelete: true")).await;
+    test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
+    let deleted = test.kubectl.run(&["delete", "crd", "showcorebuckets.showcore.io", "--timeout=60s"]).await.unwrap();
+    assert!(deleted.success(), "{deleted}");
+    let bucket = format!("seen-{}", test.account_id());
+    test.aws(&["s3api", "head-bucket", "--bucket", &bucket]).await;
+}
+
+#[tokio::test]
+async fn in_another_account_than_the_pinned_one_nothing_is_written() {
+    let mut test = Test::start("moved").await.unwrap();
+    test.start_operator().await.unwrap();
+    test.apply(BUCKET).await;
+    test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
+    let mut options = test.operator_options().unwrap();
+    options.access_key = harness::test::new_access_key();
+    let other = test.sim.account(&options.access_key);
+    test.start_operator_as(options).await.unwrap();
+    test.wait("ShowCoreBucket", "seen", "WrongPlace", |object| reason(object, "Stalled") == Some("WrongPlace")).await;
+    assert!(other.requests().iter().all(|request| !request.mutating), "{:?}", other.requests());
+}
+
+#[tokio::test]
+async fn an_annotation_has_an_object_looked_at_now() {
+    let mut test = Test::start("asked").await.unwrap();
+    let mut options = test.operator_options().unwrap();
+    options.arguments.extend(["--poll-interval".into(), "1h".into()]);
+    test.start_operator_as(options).await.unwrap();
+    test.apply(BUCKET).await;
+    test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
+    let bucket = format!("seen-{}", test.account_id());
+    test.boto3(&format!("client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})")).await;
+    assert!(test.get("ShowCoreBucket", "seen").await.is_some_and(|object| settled(&object)), "nobody looks for an hour");
+    test.kubectl.run(&["annotate", "scbucket/seen", "showcore.io/reconcile-at=now"]).await.unwrap().ok().unwrap();
+    test.wait("ShowCoreBucket", "seen", "corrected", |object| last_drift(object, "versioning").is_some()).await;
+}
+
+#[tokio::test]
+async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads() {
+    let mut test = Test::start("quiet-both").await.unwrap();
+    test.start_operator().await.unwrap();
+    let stores = [("ShowCoreDatabase", "still-db"), ("ShowCoreCache", "still-cache")];
+    for (kind, name) in stores {
+        test.apply(&format!("{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{}}}}")).await;
+        test.settle(kind, name, "Ready", settled).await;
+    }
+    test.advance(std::time::Duration::from_secs(3600));
+    let mut before = Vec::new();
+    for (kind, name) in stores {
+        before.push(test.wait(kind, name, "Ready", settled).await["metadata"]["resourceVersion"].clone());
+    }
+    test.account.clear_requests();
+    test.until("ten looks", |test| calls(test, "DescribeDBInstances") >= 10 && calls(test, "DescribeReplicationGroups") >= 10).await;
+    assert_eq!(mutations(&test), Vec::<String>::new());
+    for ((kind, name), before) in stores.into_iter().zip(before) {
+        assert_eq!(test.get(kind, name).await.unwrap()["metadata"]["resourceVersion"], before, "{kind}");
+    }
+    // A look costs one call for a database and three for a cache; a look may be under way.
+    let (databases, caches) = (calls(&test, "DescribeDBInstances"), calls(&test, "DescribeReplicationGroups"));
+    let of = |service: &str| test.account.requests().iter().filter(|request| request.service == service).count();
+    assert!(of("rds") <= databases + 1, "{} calls for {databases} looks", of("rds"));
+    assert!(of("elasticache") <= 3 * caches + 3, "{} calls for {caches} looks", of("elasticache"));
 }

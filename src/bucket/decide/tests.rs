@@ -96,19 +96,25 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
         ("nothing there", decided(&applied(), &Seen::Absent), creating().doing(vec![create])),
         (
             "just created, with AWS's defaults",
-            decided(&applied(), &with(|bucket| {
-                bucket.tags = tagged(KIND, &[("team", "core")]);
-                bucket.policy = None;
-                bucket.versioning = None;
-            })),
+            decided(
+                &applied(),
+                &with(|bucket| {
+                    bucket.tags = tagged(KIND, &[("team", "core")]);
+                    bucket.policy = None;
+                    bucket.versioning = None;
+                }),
+            ),
             Outcome::rest("Working Configuring", "No NotInTransit")
                 .doing(vec![Step::PutVersioning { enabled: true }, tls_again()]),
         ),
         (
             "just created, where the defaults are not AWS's",
-            decided(&applied(), &with(|bucket| {
-                *bucket = Bucket { tags: tagged(KIND, &[]), ..Bucket::default() };
-            })),
+            decided(
+                &applied(),
+                &with(|bucket| {
+                    *bucket = Bucket { tags: tagged(KIND, &[]), ..Bucket::default() };
+                }),
+            ),
             Outcome::rest("Working Configuring", "No NotAtRest").doing(vec![
                 Step::PutPublicAccessBlock,
                 Step::PutOwnershipControls,
@@ -132,14 +138,23 @@ fn rule_08_a_quiet_bucket_plans_nothing_and_says_nothing_new() {
 
 #[test]
 fn a_changed_spec_is_done_and_is_no_drift() {
-    let changed = |change: fn(&mut ShowCoreBucketSpec)| decided(&settled().but(|scene| change(&mut scene.spec)).report(), &with(|_| {}));
+    let changed = |change: fn(&mut ShowCoreBucketSpec)| {
+        decided(&settled().but(|scene| change(&mut scene.spec)).report(), &with(|_| {}))
+    };
     let tags = |pairs: &[(&str, &str)]| tagged(KIND, pairs);
     check(vec![
-        ("versioning off", changed(|spec| spec.versioning = false), calm().doing(vec![Step::PutVersioning { enabled: false }])),
+        (
+            "versioning off",
+            changed(|spec| spec.versioning = false),
+            calm().doing(vec![Step::PutVersioning { enabled: false }]),
+        ),
         (
             "a tag more",
             changed(|spec| drop(spec.tags.insert("stage".into(), "prod".into()))),
-            calm().doing(vec![put_tags(tags(&[("team", "core"), ("theirs", "kept"), ("stage", "prod")]), &["tags.stage: 'prod'"])]),
+            calm().doing(vec![put_tags(
+                tags(&[("team", "core"), ("theirs", "kept"), ("stage", "prod")]),
+                &["tags.stage: 'prod'"],
+            )]),
         ),
         (
             "a tag changed",
@@ -163,20 +178,30 @@ fn a_changed_spec_is_done_and_is_no_drift() {
 #[test]
 fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_security() {
     use DriftAction::{Pending, ReportOnly};
-    let deny = json!({ "Sid": "theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": ARN });
-    let foreign = json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": format!("{ARN}/*") });
-    let within = json!({ "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "s3:*", "Resource": ARN });
+    let deny =
+        json!({ "Sid": "theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": ARN });
+    let foreign =
+        json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": format!("{ARN}/*") });
+    let within =
+        json!({ "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "s3:*", "Resource": ARN });
     let no_tls = || Outcome::rest("Working Configuring", "No NotInTransit");
     let tags = || tagged(KIND, &[("team", "core"), ("theirs", "kept")]);
     // Field, what was done to the bucket, whether it is security, what comes of it.
     let table: Vec<(&str, Seen, bool, Outcome<Step>)> = vec![
         (
             "publicAccessBlock",
-            with(|bucket| bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ..all_four() })),
+            with(|bucket| {
+                bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ..all_four() })
+            }),
             true,
             calm().doing(vec![Step::PutPublicAccessBlock]),
         ),
-        ("publicAccessBlock", with(|bucket| bucket.public_access_block = None), true, calm().doing(vec![Step::PutPublicAccessBlock])),
+        (
+            "publicAccessBlock",
+            with(|bucket| bucket.public_access_block = None),
+            true,
+            calm().doing(vec![Step::PutPublicAccessBlock]),
+        ),
         (
             "objectOwnership",
             with(|bucket| bucket.ownership = Some("ObjectWriter".into())),
@@ -223,25 +248,35 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
     ];
     let mut rows = Vec::new();
     for (field, seen, security, corrected) in table {
-        let reported = if security { corrected_again(&corrected).drifted(field, Pending) } else { calm().drifted(field, ReportOnly) };
+        let reported = if security {
+            corrected_again(&corrected).drifted(field, Pending)
+        } else {
+            calm().drifted(field, ReportOnly)
+        };
         rows.push((format!("{field}, Report"), decided(&settled().report(), &seen), reported));
         rows.push((format!("{field}, Correct"), decided(&settled(), &seen), corrected.drifted(field, Pending)));
     }
     rows.push((
         "what others put into the policy and the tags is left alone".into(),
-        decided(&settled(), &with(|bucket| {
-            bucket.policy = Some(policy_of(&[policy::tls_only(ARN), deny.clone(), within.clone()]));
-            bucket.tags.insert("more".into(), "theirs".into());
-        })),
+        decided(
+            &settled(),
+            &with(|bucket| {
+                bucket.policy = Some(policy_of(&[policy::tls_only(ARN), deny.clone(), within.clone()]));
+                bucket.tags.insert("more".into(), "theirs".into());
+            }),
+        ),
         calm(),
     ));
     rows.push((
         "several at once are one plan, in the order that S3 wants".into(),
-        decided(&settled(), &with(|bucket| {
-            bucket.policy = Some(policy_of(&[foreign]));
-            bucket.public_access_block = None;
-            bucket.versioning = None;
-        })),
+        decided(
+            &settled(),
+            &with(|bucket| {
+                bucket.policy = Some(policy_of(&[foreign]));
+                bucket.public_access_block = None;
+                bucket.versioning = None;
+            }),
+        ),
         no_tls()
             .doing(vec![
                 Step::PutPublicAccessBlock,
@@ -263,7 +298,8 @@ fn corrected_again(outcome: &Outcome<Step>) -> Outcome<Step> {
 #[test]
 fn a_drift_row_names_field_desired_observed_and_since() {
     let seen = with(|bucket| {
-        bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ignore_public_acls: false, ..all_four() });
+        bucket.public_access_block =
+            Some(PublicAccessBlock { block_public_policy: false, ignore_public_acls: false, ..all_four() });
     });
     let decision = decided(&settled(), &seen);
     assert_eq!(
@@ -310,7 +346,9 @@ fn delivery(trails: &[&str], prefix: Option<&str>, owners: &[&str]) -> Vec<Value
 #[test]
 fn cloudtrail_may_deliver_and_nobody_else() {
     use DriftAction::Pending;
-    let logs = |cloud_trail: Value| spec(json!({ "purpose": "CloudTrailLogs", "cloudTrail": cloud_trail, "tags": { "team": "core" } }));
+    let logs = |cloud_trail: Value| {
+        spec(json!({ "purpose": "CloudTrailLogs", "cloudTrail": cloud_trail, "tags": { "team": "core" } }))
+    };
     let any = delivery(&[TRAILS], None, &["111122223333"]);
     assert_eq!(any[2]["Resource"], json!([format!("{ARN}/AWSLogs/111122223333/*")]));
     assert_eq!(any[1]["Condition"]["ArnLike"]["aws:SourceArn"], json!([TRAILS]));
@@ -319,7 +357,9 @@ fn cloudtrail_may_deliver_and_nobody_else() {
     let words = |words: &str| format!("policy.cloudTrail: CloudTrail may deliver{words}");
     let any_words = words(&format!(" from {TRAILS}"));
     let trail = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit";
-    let changed = |cloud_trail: Value| decided(&settled_logs().but(|scene| scene.spec = logs(cloud_trail)).report(), &holds(&any));
+    let changed = |cloud_trail: Value| {
+        decided(&settled_logs().but(|scene| scene.spec = logs(cloud_trail)).report(), &holds(&any))
+    };
     let mut open = any.clone();
     open[2]["Principal"] = json!("*");
     let mut loose = any.clone();
@@ -329,13 +369,17 @@ fn cloudtrail_may_deliver_and_nobody_else() {
         (
             "made for CloudTrail",
             decided(&applied().but(|scene| scene.spec = logs(json!({}))), &with(|bucket| bucket.policy = None)),
-            Outcome::rest("Working Configuring", "No NotInTransit").doing(vec![put_policy(&any, &[TLS_AGAIN, &any_words])]),
+            Outcome::rest("Working Configuring", "No NotInTransit")
+                .doing(vec![put_policy(&any, &[TLS_AGAIN, &any_words])]),
         ),
         ("quiet", decided(&settled_logs(), &holds(&any)), calm()),
         (
             "one trail only: no drift, and the old statements go",
             changed(json!({ "trailARNs": [trail] })),
-            calm().doing(vec![put_policy(&delivery(&[trail], None, &["111122223333"]), &[&words(&format!(" from {trail}"))])]),
+            calm().doing(vec![put_policy(
+                &delivery(&[trail], None, &["111122223333"]),
+                &[&words(&format!(" from {trail}"))],
+            )]),
         ),
         (
             "a prefix",
@@ -382,7 +426,9 @@ fn cloudtrail_may_deliver_and_nobody_else() {
         (
             "CloudTrail let into a bucket that is not for it",
             decided(&settled(), &holds(&any)),
-            calm().doing(vec![put_policy(&[policy::tls_only(ARN)], &[NO_FOREIGNER])]).drifted("policy.foreignAllow", Pending),
+            calm()
+                .doing(vec![put_policy(&[policy::tls_only(ARN)], &[NO_FOREIGNER])])
+                .drifted("policy.foreignAllow", Pending),
         ),
         (
             "opened to everybody while the purpose changes",
@@ -399,20 +445,37 @@ fn rule_03_a_bucket_that_is_not_ours_is_left_untouched() {
     let untagged = || with(|bucket| bucket.tags = map(&[("theirs", "kept")]));
     let other = || with(|bucket| drop(bucket.tags.insert(OWNER_TAG.into(), "ShowCoreBucket/team/other".into())));
     let stalled = |reason: &str| Outcome::rest(&format!("Stalled {reason}"), "Unknown");
-    let elsewhere = |scene: Scene<ShowCoreBucketSpec>| scene.but(|scene| scene.place.account_id = "999999999999".into());
+    let elsewhere =
+        |scene: Scene<ShowCoreBucketSpec>| scene.but(|scene| scene.place.account_id = "999999999999".into());
     let delete = DeletionPolicy::Delete;
     check(vec![
         ("no owner tags", decided(&applied(), &untagged()), stalled("NotOurs")),
-        ("no owner tags on one we knew: it has no id that proves it", decided(&settled(), &untagged()), stalled("NotOurs")),
+        (
+            "no owner tags on one we knew: it has no id that proves it",
+            decided(&settled(), &untagged()),
+            stalled("NotOurs"),
+        ),
         ("another object's", decided(&settled(), &other()), stalled("Conflict")),
         ("another account's", decided(&applied(), &Seen::Forbidden), stalled("NotOurs")),
         ("another region's", decided(&applied(), &Seen::Elsewhere), stalled("NotOurs")),
         ("ours, and no longer to be seen", decided(&settled(), &Seen::Forbidden), stalled("NotOurs")),
-        ("the operator acts in another account", decided(&elsewhere(settled()), &Seen::Forbidden), stalled("WrongPlace")),
+        (
+            "the operator acts in another account",
+            decided(&elsewhere(settled()), &Seen::Forbidden),
+            stalled("WrongPlace"),
+        ),
         ("deleting: no owner tags", decided(&settled().deleting(delete), &untagged()), Outcome::released()),
         ("deleting: another object's", decided(&settled().deleting(delete), &other()), Outcome::released()),
-        ("deleting: another account's, never ours", decided(&applied().deleting(delete), &Seen::Forbidden), Outcome::released()),
-        ("deleting: ours, and not to be seen", decided(&settled().deleting(delete), &Seen::Forbidden), stalled("NotOurs")),
+        (
+            "deleting: another account's, never ours",
+            decided(&applied().deleting(delete), &Seen::Forbidden),
+            Outcome::released(),
+        ),
+        (
+            "deleting: ours, and not to be seen",
+            decided(&settled().deleting(delete), &Seen::Forbidden),
+            stalled("NotOurs"),
+        ),
         (
             "deleting: the operator acts in another account",
             decided(&elsewhere(applied()).deleting(delete), &Seen::Forbidden),
@@ -420,7 +483,11 @@ fn rule_03_a_bucket_that_is_not_ours_is_left_untouched() {
         ),
     ]);
     let Verdict::Stalled(why) = decided(&settled(), &untagged()).verdict else { panic!("not stalled") };
-    assert!(why.message.contains("{Key=theirs,Value=kept}") && why.message.contains("Key=showcore.io/uid"), "{}", why.message);
+    assert!(
+        why.message.contains("{Key=theirs,Value=kept}") && why.message.contains("Key=showcore.io/uid"),
+        "{}",
+        why.message
+    );
 }
 
 #[test]
@@ -452,16 +519,28 @@ fn rule_02_a_bucket_is_deleted_only_as_its_policy_says() {
         ("Delete: empty", decided(&delete(), &holds(Some(false))), deleting().doing(vec![Step::Delete])),
         ("Delete: it holds objects", decided(&delete(), &holds(Some(true))), not_empty()),
         ("Delete: not known whether it does", decided(&delete(), &holds(None)), not_empty()),
-        ("Delete, emptyOnDelete: it holds objects", decided(&empty(), &holds(Some(true))), deleting().doing(vec![Step::Empty])),
-        ("Delete, emptyOnDelete: emptied", decided(&empty(), &holds(Some(false))), deleting().doing(vec![Step::Delete])),
+        (
+            "Delete, emptyOnDelete: it holds objects",
+            decided(&empty(), &holds(Some(true))),
+            deleting().doing(vec![Step::Empty]),
+        ),
+        (
+            "Delete, emptyOnDelete: emptied",
+            decided(&empty(), &holds(Some(false))),
+            deleting().doing(vec![Step::Delete]),
+        ),
         ("rule 6: a delete that was accepted is not the end", decided(&delete(), &Seen::Absent), deleting()),
         ("gone, believed", decided(&delete().lost_for(30), &Seen::Absent), Outcome::released()),
-        ("paused: nothing is deleted", decided(&delete(), &holds(Some(false))).paused(), Outcome {
-            held: vec![Step::Delete],
-            pending: Some("Paused"),
-            look_again: LookAgain::Poll,
-            ..Outcome::rest("Working Paused", "Unknown")
-        }),
+        (
+            "paused: nothing is deleted",
+            decided(&delete(), &holds(Some(false))).paused(),
+            Outcome {
+                held: vec![Step::Delete],
+                pending: Some("Paused"),
+                look_again: LookAgain::Poll,
+                ..Outcome::rest("Working Paused", "Unknown")
+            },
+        ),
     ]);
 }
 

@@ -144,7 +144,7 @@ impl Changes {
         let spec = wanted.spec;
         let has = |name: &str| names.contains(&name);
         let own = super::own_group_name(wanted.identifier, spec.major());
-        let group = if spec.parameters.is_empty() { format!("default.postgres{}", spec.major()) } else { own };
+        let group = if super::parameters_of(spec).is_empty() { format!("default.postgres{}", spec.major()) } else { own };
         // A group of ours that lets connections in without TLS is mended in place, by its parameters.
         let regroup = has("parameterGroup") && instance.parameter_group != group;
         Self {

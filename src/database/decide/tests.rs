@@ -168,19 +168,30 @@ fn rule_04_the_secret_comes_first_and_the_owner_tags_travel_in_the_create_call()
             decided(&applied(), &nothing()),
             creating().doing(vec![Step::MakeCredentials { connection: connection_of(None) }]),
         ),
-        ("the Secret is there", decided(&applied(), &waiting(secret("s1", connection_of(None)))), creating().doing(vec![created(None)])),
+        (
+            "the Secret is there",
+            decided(&applied(), &waiting(secret("s1", connection_of(None)))),
+            creating().doing(vec![created(None)]),
+        ),
         ("a Secret that is not ours", decided(&applied(), &waiting(SecretSeen::NotOurs)), stalled("SecretNotOurs")),
-        ("the Secret lost its password", decided(&applied(), &waiting(secret("s1", no_password))), stalled("SecretIncomplete")),
+        (
+            "the Secret lost its password",
+            decided(&applied(), &waiting(secret("s1", no_password))),
+            stalled("SecretIncomplete"),
+        ),
         (
             "AWS is creating it: the first look, whose differences are no drift",
-            decided(&applied(), &Seen {
-                secret: secret("s1", connection_of(None)),
-                ..with(|instance| {
-                    instance.status = "creating".into();
-                    instance.endpoint = None;
-                    instance.backup_retention = 0;
-                })
-            }),
+            decided(
+                &applied(),
+                &Seen {
+                    secret: secret("s1", connection_of(None)),
+                    ..with(|instance| {
+                        instance.status = "creating".into();
+                        instance.endpoint = None;
+                        instance.backup_retention = 0;
+                    })
+                },
+            ),
             Outcome::rest("Working Creating", "Yes AWSManagedKey"),
         ),
         (
@@ -192,7 +203,10 @@ fn rule_04_the_secret_comes_first_and_the_owner_tags_travel_in_the_create_call()
     ]);
     let decision = decided(&applied(), &present());
     assert_eq!(decision.facts.id.as_deref(), Some("db-A"));
-    assert_eq!(decision.facts.applied.as_ref().and_then(|applied| applied.get(CREDENTIALS)).map(String::as_str), Some("s1"));
+    assert_eq!(
+        decision.facts.applied.as_ref().and_then(|applied| applied.get(CREDENTIALS)).map(String::as_str),
+        Some("s1")
+    );
 }
 
 #[test]
@@ -230,7 +244,9 @@ fn rule_02_and_03_what_is_not_the_database_we_made_is_left_untouched() {
         })
     };
     let stalled = |reason: &str| Outcome::rest(&format!("Stalled {reason}"), "Unknown");
-    let owner_tags = |keys: &[&str]| owner(KIND).tags().into_iter().filter(|(key, _)| keys.is_empty() || keys.contains(&key.as_str())).collect();
+    let owner_tags = |keys: &[&str]| {
+        owner(KIND).tags().into_iter().filter(|(key, _)| keys.is_empty() || keys.contains(&key.as_str())).collect()
+    };
     let untagged = || map(&[("team", "core"), ("theirs", "kept")]);
     let put_back = |tags| vec![Step::AddTags { arn: ARN.into(), tags }];
     let all_three = |outcome: Outcome<Step>| {
@@ -248,9 +264,17 @@ fn rule_02_and_03_what_is_not_the_database_we_made_is_left_untouched() {
         ("nobody's", decided(&applied(), &tags(untagged())), stalled("NotOurs")),
         ("another object's", decided(&applied(), &other()), stalled("Conflict")),
         ("our id with another object's tags", decided(&settled(), &other()), stalled("Conflict")),
-        ("replaced by a restored one that kept our tags", decided(&settled(), &new(instance().tags)), stalled("Replaced")),
+        (
+            "replaced by a restored one that kept our tags",
+            decided(&settled(), &new(instance().tags)),
+            stalled("Replaced"),
+        ),
         ("replaced by an untagged one", decided(&settled(), &new(map(&[]))), stalled("NotOurs")),
-        ("gone: first look", decided(&settled(), &Seen { instance: None, ..present() }), Outcome::rest("Working NotFound", "Unknown")),
+        (
+            "gone: first look",
+            decided(&settled(), &Seen { instance: None, ..present() }),
+            Outcome::rest("Working NotFound", "Unknown"),
+        ),
         ("gone: believed", decided(&settled().lost_for(60), &Seen { instance: None, ..present() }), stalled("Missing")),
         (
             "our id, its owner tags gone: drift, put back",
@@ -260,7 +284,9 @@ fn rule_02_and_03_what_is_not_the_database_we_made_is_left_untouched() {
         (
             "our id, one owner tag gone",
             decided(&settled(), &one_gone()),
-            calm().doing(put_back(owner_tags(&["showcore.io/uid"]))).drifted("tags.showcore.io/uid", DriftAction::Pending),
+            calm()
+                .doing(put_back(owner_tags(&["showcore.io/uid"])))
+                .drifted("tags.showcore.io/uid", DriftAction::Pending),
         ),
     ]);
 }
@@ -268,7 +294,9 @@ fn rule_02_and_03_what_is_not_the_database_we_made_is_left_untouched() {
 #[test]
 fn rule_08_background_work_changes_nothing_in_the_status() {
     let scene = settled();
-    for status in ["available", "backing-up", "storage-optimization", "storage-initialization", "storage-config-upgrade"] {
+    for status in
+        ["available", "backing-up", "storage-optimization", "storage-initialization", "storage-config-upgrade"]
+    {
         let decision = decided(&scene, &with_status(status));
         let later = conditions::status(&scene.status, &decision, 1, time("2026-11-26T03:10:00Z"));
         assert_eq!(later, scene.status, "{status}");
@@ -345,9 +373,15 @@ fn a_full_instance_takes_more_storage_and_nothing_else() {
         scene.spec.instance_class = "db.t3.small".into();
         scene.spec.disruption = Disruption::Immediate;
     });
-    let stalled = || Outcome::rest("Stalled StorageFull", "Yes AWSManagedKey").drifted("backup.retentionDays", DriftAction::Pending);
+    let stalled = || {
+        Outcome::rest("Stalled StorageFull", "Yes AWSManagedKey").drifted("backup.retentionDays", DriftAction::Pending)
+    };
     check(vec![
-        ("more is asked", decided(&bigger, &full), stalled().doing(vec![modify(Changes { storage_gib: Some(40), ..Changes::default() })])),
+        (
+            "more is asked",
+            decided(&bigger, &full),
+            stalled().doing(vec![modify(Changes { storage_gib: Some(40), ..Changes::default() })]),
+        ),
         ("nothing more is asked", decided(&settled(), &full), stalled()),
     ]);
 }
@@ -372,11 +406,21 @@ fn a_lost_secret_is_made_again_and_its_password_sent() {
         ("made again", decided(&settled(), &new()), calm().doing(vec![send()])),
         ("made again, while AWS is busy", decided(&settled(), &busy()), calm()),
         ("sent", decided(&sent, &new()), calm()),
-        ("lost before the first look: AWS has another password", decided(&lost_before_the_first_look, &new()), calm().doing(vec![send()])),
-        ("a restored backup: nobody knows what AWS has", decided(&settled().restored(), &present()), calm().doing(vec![
-            Step::SendPassword { secret_uid: "s1".into() },
-        ])),
-        ("not ours", decided(&settled(), &Seen { secret: SecretSeen::NotOurs, ..present() }), Outcome::rest("Stalled SecretNotOurs", "Yes AWSManagedKey")),
+        (
+            "lost before the first look: AWS has another password",
+            decided(&lost_before_the_first_look, &new()),
+            calm().doing(vec![send()]),
+        ),
+        (
+            "a restored backup: nobody knows what AWS has",
+            decided(&settled().restored(), &present()),
+            calm().doing(vec![Step::SendPassword { secret_uid: "s1".into() }]),
+        ),
+        (
+            "not ours",
+            decided(&settled(), &Seen { secret: SecretSeen::NotOurs, ..present() }),
+            Outcome::rest("Stalled SecretNotOurs", "Yes AWSManagedKey"),
+        ),
         (
             "its host was changed",
             decided(&settled(), &Seen { secret: secret("s1", connection_of(Some(("evil", 5432)))), ..present() }),
@@ -416,7 +460,11 @@ fn without_a_record_every_difference_is_drift() {
     let send = || Step::SendPassword { secret_uid: "s1".into() };
     let row = "backup.retentionDays";
     check(vec![
-        ("a restored backup", decided(&settled().restored(), &seen()), calm().doing(vec![send(), step()]).drifted(row, DriftAction::Pending)),
+        (
+            "a restored backup",
+            decided(&settled().restored(), &seen()),
+            calm().doing(vec![send(), step()]).drifted(row, DriftAction::Pending),
+        ),
         (
             "a restored backup, Report",
             decided(&settled().restored().report(), &seen()),
@@ -447,7 +495,12 @@ fn paused_nothing_is_written() {
         (
             "not made yet",
             decided(&applied(), &Seen { secret: secret("s1", connection_of(None)), ..nothing() }).paused(),
-            Outcome { held: vec![created(None)], look_again: LookAgain::Poll, ..Outcome::rest("Working Paused", "Unknown") }.pending("Paused"),
+            Outcome {
+                held: vec![created(None)],
+                look_again: LookAgain::Poll,
+                ..Outcome::rest("Working Paused", "Unknown")
+            }
+            .pending("Paused"),
         ),
     ]);
 }

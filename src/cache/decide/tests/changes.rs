@@ -71,7 +71,11 @@ fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
                 Step::RemoveTags { arn: ARN.into(), keys: ["team".to_owned()].into() },
             ]),
         ),
-        ("another subnet group", but(|spec| spec.network.subnet_group_name = Some("public".into())), calm().pending("ChangeImpossible")),
+        (
+            "another subnet group",
+            but(|spec| spec.network.subnet_group_name = Some("public".into())),
+            calm().pending("ChangeImpossible"),
+        ),
     ];
     let report = |(situation, scene, outcome): (&str, Object, Outcome<Step>)| {
         (situation.to_owned(), decided(&scene.report(), &present()), outcome)
@@ -87,7 +91,11 @@ fn snapshots_turned_on_name_the_node_that_is_snapshotted() {
         changes.snapshot_retention = Some(2);
         changes.snapshotting_cluster = Some("shop-001".into());
     });
-    check(vec![("on", decided(&off.but(|scene| scene.spec.snapshot.retention_days = 2), &none()), calm().doing(vec![on]))]);
+    check(vec![(
+        "on",
+        decided(&off.but(|scene| scene.spec.snapshot.retention_days = 2), &none()),
+        calm().doing(vec![on]),
+    )]);
 }
 
 #[test]
@@ -109,9 +117,21 @@ fn replicas_failover_and_node_type_change_in_aws_s_order_one_at_a_time() {
         ("more: then failover", decided(&two(), &members(3, "disabled")), calm().doing(vec![failover(true)])),
         ("more: failover on its way", decided(&two(), &members(3, "enabling")), calm()),
         ("more: done", decided(&two(), &members(3, "enabled")), calm()),
-        ("more and bigger: replicas before a bigger node", decided(&two_and_bigger().at(SUNDAY), &present()), calm().doing(vec![increase(2)])),
-        ("more and bigger: then failover", decided(&two_and_bigger().at(SUNDAY), &members(3, "disabled")), calm().doing(vec![failover(true)])),
-        ("more and bigger: then the node", decided(&two_and_bigger().at(SUNDAY), &members(3, "enabled")), calm().doing(vec![bigger()])),
+        (
+            "more and bigger: replicas before a bigger node",
+            decided(&two_and_bigger().at(SUNDAY), &present()),
+            calm().doing(vec![increase(2)]),
+        ),
+        (
+            "more and bigger: then failover",
+            decided(&two_and_bigger().at(SUNDAY), &members(3, "disabled")),
+            calm().doing(vec![failover(true)]),
+        ),
+        (
+            "more and bigger: then the node",
+            decided(&two_and_bigger().at(SUNDAY), &members(3, "enabled")),
+            calm().doing(vec![bigger()]),
+        ),
         (
             "more and bigger, closed: only the node waits",
             decided(&two_and_bigger(), &present()),
@@ -133,7 +153,12 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
     let both_groups = || vec!["sg-0a0a0a0a".to_owned(), "sg-0b0b0b0b".to_owned()];
     // Field, what was done, whether it is security, what comes of it.
     let table: Vec<(&str, Seen, bool, Outcome<Step>)> = vec![
-        ("transitEncryption", with(|g| g.in_transit_mode = Some("preferred".into())), true, no_tls().doing(vec![tls("required")])),
+        (
+            "transitEncryption",
+            with(|g| g.in_transit_mode = Some("preferred".into())),
+            true,
+            no_tls().doing(vec![tls("required")]),
+        ),
         (
             "transitEncryption",
             with(|g| {
@@ -170,7 +195,9 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
     let mut rows = Vec::new();
     for (field, seen, security, corrected) in table {
         let reported = if security {
-            Outcome::rest(&corrected.verdict, &corrected.encrypted).doing(corrected.steps.clone()).drifted(field, Pending)
+            Outcome::rest(&corrected.verdict, &corrected.encrypted)
+                .doing(corrected.steps.clone())
+                .drifted(field, Pending)
         } else {
             calm().drifted(field, ReportOnly)
         };
@@ -183,15 +210,29 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
         ("network.subnetGroupName", with_member(|m| m.subnet_group = Some("public".into()))),
     ];
     for (field, seen) in blocked {
-        rows.push((format!("{field}, which is not changed"), decided(&settled(), &seen), calm().drifted(field, Blocked)));
+        rows.push((
+            format!("{field}, which is not changed"),
+            decided(&settled(), &seen),
+            calm().drifted(field, Blocked),
+        ));
     }
-    rows.push(("a patch made by AWS".into(), decided(&settled(), &with_member(|m| m.engine_version = "7.1.9".into())), calm()));
+    rows.push((
+        "a patch made by AWS".into(),
+        decided(&settled(), &with_member(|m| m.engine_version = "7.1.9".into())),
+        calm(),
+    ));
     rows.push((
         "TLS opened, and AWS is busy: on its way all the same".into(),
-        decided(&settled(), &Seen { tags: None, ..with(|g| {
-            g.in_transit_mode = Some("preferred".into());
-            g.status = "modifying".into();
-        }) }),
+        decided(
+            &settled(),
+            &Seen {
+                tags: None,
+                ..with(|g| {
+                    g.in_transit_mode = Some("preferred".into());
+                    g.status = "modifying".into();
+                })
+            },
+        ),
         no_tls().drifted("transitEncryption", Pending),
     ));
     check(rows);
@@ -213,9 +254,21 @@ fn a_disruptive_change_waits_for_the_window_and_nothing_is_sent_beside_one_that_
         ("wanted, closed", decided(&bigger_spec(), &present()), calm().holding(vec![bigger()])),
         ("wanted, open", decided(&bigger_spec().at(SUNDAY), &present()), calm().doing(vec![bigger()])),
         ("wanted, closed, Immediate", decided(&immediate(bigger_spec()), &present()), calm().doing(vec![bigger()])),
-        ("open, and AWS is busy", decided(&bigger_spec().at(SUNDAY), &with_status("snapshotting")), calm().waiting_for_aws()),
-        ("drifted, closed", decided(&settled(), &other()), calm().holding(vec![back()]).drifted("nodeType", AwaitingWindow)),
-        ("drifted, open", decided(&settled().at(SUNDAY), &other()), calm().doing(vec![back()]).drifted("nodeType", Pending)),
+        (
+            "open, and AWS is busy",
+            decided(&bigger_spec().at(SUNDAY), &with_status("snapshotting")),
+            calm().waiting_for_aws(),
+        ),
+        (
+            "drifted, closed",
+            decided(&settled(), &other()),
+            calm().holding(vec![back()]).drifted("nodeType", AwaitingWindow),
+        ),
+        (
+            "drifted, open",
+            decided(&settled().at(SUNDAY), &other()),
+            calm().doing(vec![back()]).drifted("nodeType", Pending),
+        ),
         ("drifted, Report", decided(&settled().report(), &other()), calm().drifted("nodeType", ReportOnly)),
         ("the type that is wanted is pending", decided(&bigger_spec(), &pending_type()), calm()),
         (

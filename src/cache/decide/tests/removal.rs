@@ -21,11 +21,13 @@ fn delete(final_snapshot: Option<&str>) -> Step {
 fn rule_02_a_cache_is_deleted_only_as_its_policy_says() {
     use DeletionPolicy::{Delete, Retain, Snapshot};
     let deleting = |policy| settled().deleting(policy);
-    let release_secret = || Step::WriteConnection { secret_uid: "s1".into(), connection: Connection { owned: false, ..complete() } };
+    let release_secret =
+        || Step::WriteConnection { secret_uid: "s1".into(), connection: Connection { owned: false, ..complete() } };
     let released = || secret("s1", Connection { owned: false, ..complete() });
     let untag = || Step::RemoveTags { arn: ARN.into(), keys: owner(KIND).tags().into_keys().collect() };
     let bare = || map(&[("team", "core")]);
-    let made = |id: &str, status: &str| FinalSnapshot { id: id.into(), status: status.into(), encrypted: false, source: None };
+    let made =
+        |id: &str, status: &str| FinalSnapshot { id: id.into(), status: status.into(), encrypted: false, source: None };
     check(vec![
         ("Snapshot", decided(&deleting(Snapshot), &present()), working().doing(vec![delete(Some(FIRST))])),
         (
@@ -43,7 +45,11 @@ fn rule_02_a_cache_is_deleted_only_as_its_policy_says() {
             working().doing(vec![Step::AddTags { arn: ARN.into(), tags: owner(KIND).tags() }]),
         ),
         ("Retain", decided(&deleting(Retain), &present()), working().doing(vec![release_secret(), untag()])),
-        ("Retain, busy: tags cannot be taken off now", decided(&deleting(Retain), &with_status("snapshotting")), working()),
+        (
+            "Retain, busy: tags cannot be taken off now",
+            decided(&deleting(Retain), &with_status("snapshotting")),
+            working(),
+        ),
         (
             "Retain, tags not answered: not known whether they are off",
             decided(&deleting(Retain), &Seen { tags: None, secret: released(), ..present() }),
@@ -57,7 +63,12 @@ fn rule_02_a_cache_is_deleted_only_as_its_policy_says() {
         (
             "paused: nothing is deleted",
             decided(&deleting(Delete), &present()).paused(),
-            Outcome { held: vec![delete(None)], look_again: LookAgain::Poll, ..Outcome::rest("Working Paused", "Unknown") }.pending("Paused"),
+            Outcome {
+                held: vec![delete(None)],
+                look_again: LookAgain::Poll,
+                ..Outcome::rest("Working Paused", "Unknown")
+            }
+            .pending("Paused"),
         ),
     ]);
 }
@@ -68,7 +79,12 @@ fn rule_06_the_finalizer_outlives_the_cache_and_its_final_snapshot_is_verified()
     let gone = |policy| settled().deleting(policy).lost_for(30);
     // ElastiCache's snapshots have no flag of their own: without a key they are as their source was.
     let snapshot = |status: &str| Seen {
-        final_snapshots: vec![FinalSnapshot { id: FIRST.into(), status: status.into(), encrypted: false, source: None }],
+        final_snapshots: vec![FinalSnapshot {
+            id: FIRST.into(),
+            status: status.into(),
+            encrypted: false,
+            source: None,
+        }],
         secret: secret("s1", complete()),
         ..nothing()
     };
@@ -77,12 +93,24 @@ fn rule_06_the_finalizer_outlives_the_cache_and_its_final_snapshot_is_verified()
         ("not found: first look", decided(&settled().deleting(Delete), &nothing()), working()),
         ("Delete: gone", decided(&gone(Delete), &nothing()), Outcome::released()),
         ("Retain: gone", decided(&gone(Retain), &nothing()), Outcome::released()),
-        ("Snapshot: made, of a source that was seen encrypted", decided(&gone(Snapshot), &snapshot("available")), Outcome::released()),
-        ("Snapshot: made, of a source that nobody saw", decided(&never_told, &snapshot("available")), stalled("SnapshotUnusable")),
+        (
+            "Snapshot: made, of a source that was seen encrypted",
+            decided(&gone(Snapshot), &snapshot("available")),
+            Outcome::released(),
+        ),
+        (
+            "Snapshot: made, of a source that nobody saw",
+            decided(&never_told, &snapshot("available")),
+            stalled("SnapshotUnusable"),
+        ),
         ("Snapshot: being made", decided(&gone(Snapshot), &snapshot("creating")), working()),
         ("Snapshot: failed", decided(&gone(Snapshot), &snapshot("failed")), stalled("SnapshotUnusable")),
         ("Snapshot: none", decided(&gone(Snapshot), &nothing()), stalled("SnapshotMissing")),
-        ("Snapshot: it was never there", decided(&applied().deleting(Snapshot).lost_for(30), &nothing()), Outcome::released()),
+        (
+            "Snapshot: it was never there",
+            decided(&applied().deleting(Snapshot).lost_for(30), &nothing()),
+            Outcome::released(),
+        ),
     ]);
     let kept = decided(&gone(Snapshot), &snapshot("creating")).facts.not_found_since;
     assert_eq!(kept, gone(Snapshot).status.not_found_since, "what was believed stays believed");
@@ -92,7 +120,11 @@ fn rule_06_the_finalizer_outlives_the_cache_and_its_final_snapshot_is_verified()
 fn rule_03_a_deleted_object_leaves_what_is_not_its_own() {
     let deleting = settled().deleting(DeletionPolicy::Delete);
     check(vec![
-        ("another object's", decided(&deleting, &with_tags(tagged("ShowCoreCache/team/other", &[]))), Outcome::released()),
+        (
+            "another object's",
+            decided(&deleting, &with_tags(tagged("ShowCoreCache/team/other", &[]))),
+            Outcome::released(),
+        ),
         ("replaced", decided(&deleting, &with(|group| group.created += 60)), Outcome::released()),
     ]);
 }

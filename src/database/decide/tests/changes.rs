@@ -24,7 +24,8 @@ fn retention(days: i32) -> Step {
 #[test]
 fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
     let add = |tags: &[(&str, &str)]| Step::AddTags { arn: ARN.into(), tags: map(tags) };
-    let remove = |keys: &[&str]| Step::RemoveTags { arn: ARN.into(), keys: keys.iter().map(|key| (*key).to_owned()).collect() };
+    let remove =
+        |keys: &[&str]| Step::RemoveTags { arn: ARN.into(), keys: keys.iter().map(|key| (*key).to_owned()).collect() };
     let groups = vec!["sg-0c0c0c0c".to_owned()];
     let table: Vec<(&str, Object, Outcome<Step>)> = vec![
         (
@@ -82,9 +83,21 @@ fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
             calm().doing(vec![add(&[("squad", "core")]), remove(&["team"])]),
         ),
         // The Secret says what AWS has, and goes on saying it.
-        ("another master user", but(|spec| spec.credentials.username = "root".into()), calm().pending("ChangeImpossible")),
-        ("another database name", but(|spec| spec.database_name = Some("store".into())), calm().pending("ChangeImpossible")),
-        ("another subnet group", but(|spec| spec.network.subnet_group_name = Some("public".into())), calm().pending("ChangeImpossible")),
+        (
+            "another master user",
+            but(|spec| spec.credentials.username = "root".into()),
+            calm().pending("ChangeImpossible"),
+        ),
+        (
+            "another database name",
+            but(|spec| spec.database_name = Some("store".into())),
+            calm().pending("ChangeImpossible"),
+        ),
+        (
+            "another subnet group",
+            but(|spec| spec.network.subnet_group_name = Some("public".into())),
+            calm().pending("ChangeImpossible"),
+        ),
         ("a major version up", but(|spec| spec.engine_version = "17".into()), calm().pending("ChangeImpossible")),
         ("a major version down", but(|spec| spec.engine_version = "15".into()), calm().pending("ChangeImpossible")),
     ];
@@ -101,7 +114,12 @@ fn drifts() -> Vec<(&'static str, Seen, Vec<Step>, bool)> {
         ("publiclyAccessible", with(|i| i.publicly_accessible = true), vec![one(|c| c.private = true)], true),
         ("storage.sizeGiB", with(|i| i.storage_gib = 10), vec![one(|c| c.storage_gib = Some(20))], false),
         ("backup.retentionDays", with(|i| i.backup_retention = 1), vec![retention(7)], false),
-        ("deletionProtection", with(|i| i.deletion_protection = false), vec![one(|c| c.deletion_protection = Some(true))], false),
+        (
+            "deletionProtection",
+            with(|i| i.deletion_protection = false),
+            vec![one(|c| c.deletion_protection = Some(true))],
+            false,
+        ),
         (
             "backup.window",
             with(|i| i.backup_window = "07:00-08:00".into()),
@@ -130,27 +148,48 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
     use DriftAction::{Blocked, Pending, ReportOnly};
     let mut rows = Vec::new();
     for (field, seen, steps, security) in drifts() {
-        let reported =
-            if security { calm().doing(steps.clone()).drifted(field, Pending) } else { calm().drifted(field, ReportOnly) };
+        let reported = if security {
+            calm().doing(steps.clone()).drifted(field, Pending)
+        } else {
+            calm().drifted(field, ReportOnly)
+        };
         rows.push((format!("{field}, Report"), decided(&settled().report(), &seen), reported));
-        rows.push((format!("{field}, Correct"), decided(&settled(), &seen), calm().doing(steps).drifted(field, Pending)));
+        rows.push((
+            format!("{field}, Correct"),
+            decided(&settled(), &seen),
+            calm().doing(steps).drifted(field, Pending),
+        ));
     }
     let blocked = [
-        ("databaseName", Seen {
-            secret: secret("s1", Connection { database: Some("store".into()), ..complete() }),
-            ..with(|i| i.db_name = Some("store".into()))
-        }),
+        (
+            "databaseName",
+            Seen {
+                secret: secret("s1", Connection { database: Some("store".into()), ..complete() }),
+                ..with(|i| i.db_name = Some("store".into()))
+            },
+        ),
         ("network.subnetGroupName", with(|i| i.subnet_group = Some("public".into()))),
-        ("engineVersion", with(|i| {
-            i.engine_version = "17.1".into();
-            i.parameter_group = "default.postgres17".into();
-        })),
+        (
+            "engineVersion",
+            with(|i| {
+                i.engine_version = "17.1".into();
+                i.parameter_group = "default.postgres17".into();
+            }),
+        ),
     ];
     for (field, seen) in blocked {
-        rows.push((format!("{field}, which AWS cannot change"), decided(&settled(), &seen), calm().drifted(field, Blocked)));
+        rows.push((
+            format!("{field}, which AWS cannot change"),
+            decided(&settled(), &seen),
+            calm().drifted(field, Blocked),
+        ));
     }
     rows.push(("AWS grew the storage".into(), decided(&settled(), &with(|i| i.storage_gib = 200)), calm()));
-    rows.push(("AWS made a minor upgrade".into(), decided(&settled(), &with(|i| i.engine_version = "16.9".into())), calm()));
+    rows.push((
+        "AWS made a minor upgrade".into(),
+        decided(&settled(), &with(|i| i.engine_version = "16.9".into())),
+        calm(),
+    ));
     check(rows);
 }
 
@@ -180,16 +219,32 @@ fn a_disruptive_change_waits_for_the_window_and_happens_inside_it() {
         ("wanted, open", decided(&spec_change().at(SUNDAY), &present()), calm().doing(vec![bigger()])),
         ("wanted, closed, Immediate", decided(&immediate(spec_change()), &present()), calm().doing(vec![bigger()])),
         ("both, open: one call", decided(&both().at(SUNDAY), &present()), calm().doing(vec![together()])),
-        ("drifted, closed", decided(&settled(), &drifted()), calm().holding(vec![back()]).drifted("instanceClass", AwaitingWindow)),
-        ("drifted, open", decided(&settled().at(SUNDAY), &drifted()), calm().doing(vec![back()]).drifted("instanceClass", Pending)),
+        (
+            "drifted, closed",
+            decided(&settled(), &drifted()),
+            calm().holding(vec![back()]).drifted("instanceClass", AwaitingWindow),
+        ),
+        (
+            "drifted, open",
+            decided(&settled().at(SUNDAY), &drifted()),
+            calm().doing(vec![back()]).drifted("instanceClass", Pending),
+        ),
         ("drifted, Report", decided(&settled().report(), &drifted()), calm().drifted("instanceClass", ReportOnly)),
         (
             "open, and AWS is busy",
             decided(&spec_change().at(SUNDAY), &with_status("backing-up")),
             calm().waiting_for_aws(),
         ),
-        ("closed, and AWS is busy: it waits for the window", decided(&spec_change(), &with_status("backing-up")), calm().holding(vec![bigger()])),
-        ("a window that cannot be read is never open", decided(&free(spec_change()).at(SUNDAY), &windowless()), calm().holding(vec![bigger()])),
+        (
+            "closed, and AWS is busy: it waits for the window",
+            decided(&spec_change(), &with_status("backing-up")),
+            calm().holding(vec![bigger()]),
+        ),
+        (
+            "a window that cannot be read is never open",
+            decided(&free(spec_change()).at(SUNDAY), &windowless()),
+            calm().holding(vec![bigger()]),
+        ),
     ]);
     let why = decided(&spec_change(), &present()).pending.expect("it waits").message;
     assert!(why.contains(WINDOW) && why.contains("instanceClass: db.t3.small") && why.contains("Immediate"), "{why}");
@@ -220,7 +275,10 @@ fn pending_values_are_overlaid_and_nothing_is_sent_beside_something_disruptive()
         ),
         (
             "the version that is wanted is pending",
-            decided(&but(|spec| spec.engine_version = "16.5".into()), &pending(|p| p.engine_version = Some("16.5".into()))),
+            decided(
+                &but(|spec| spec.engine_version = "16.5".into()),
+                &pending(|p| p.engine_version = Some("16.5".into())),
+            ),
             calm(),
         ),
         (
@@ -238,7 +296,11 @@ fn pending_values_are_overlaid_and_nothing_is_sent_beside_something_disruptive()
             decided(&bigger_spec(), &unprotected(|p| p.class = Some("db.t3.small".into()))),
             held(),
         ),
-        ("beside a pending version", decided(&settled(), &unprotected(|p| p.engine_version = Some("16.5".into()))), held()),
+        (
+            "beside a pending version",
+            decided(&settled(), &unprotected(|p| p.engine_version = Some("16.5".into()))),
+            held(),
+        ),
         ("beside something else that is pending", decided(&settled(), &unprotected(|p| p.other = true)), held()),
         (
             "beside pending storage, which disturbs nobody",

@@ -14,7 +14,11 @@ fn tuned_spec() -> ShowCoreDatabaseSpec {
 fn own(parameters: &[(&str, &str)]) -> Seen {
     Seen {
         used_parameters: Some(map(parameters)),
-        own_group: Some(ParameterGroup { name: OWN.into(), parameters: map(parameters), tags: Some(tagged(KIND, &[])) }),
+        own_group: Some(ParameterGroup {
+            name: OWN.into(),
+            parameters: map(parameters),
+            tags: Some(tagged(KIND, &[])),
+        }),
         ..with(|instance| instance.parameter_group = OWN.into())
     }
 }
@@ -40,7 +44,11 @@ fn tuned() -> Object {
 }
 
 fn set(set: &[(&str, &str)], reset: &[&str]) -> Step {
-    Step::ModifyParameterGroup { name: OWN.into(), set: map(set), reset: reset.iter().map(|key| (*key).to_owned()).collect() }
+    Step::ModifyParameterGroup {
+        name: OWN.into(),
+        set: map(set),
+        reset: reset.iter().map(|key| (*key).to_owned()).collect(),
+    }
 }
 
 fn attach(group: &str) -> Step {
@@ -48,7 +56,11 @@ fn attach(group: &str) -> Step {
 }
 
 fn make() -> Step {
-    Step::CreateParameterGroup { name: OWN.into(), family: "postgres16".into(), tags: tagged(KIND, &[("team", "core")]) }
+    Step::CreateParameterGroup {
+        name: OWN.into(),
+        family: "postgres16".into(),
+        tags: tagged(KIND, &[("team", "core")]),
+    }
 }
 
 fn no_tls() -> Outcome<Step> {
@@ -59,19 +71,29 @@ fn no_tls() -> Outcome<Step> {
 fn a_group_of_its_own_is_made_only_for_parameters() {
     let all = || set(&[("max_connections", "200"), ("work_mem", "8192")], &[]);
     let waiting = |own_group| Seen { secret: secret("s1", connection_of(None)), own_group, ..nothing() };
-    let group = |parameters: &[(&str, &str)], tags| Some(ParameterGroup { name: OWN.into(), parameters: map(parameters), tags: Some(tags) });
+    let group = |parameters: &[(&str, &str)], tags| {
+        Some(ParameterGroup { name: OWN.into(), parameters: map(parameters), tags: Some(tags) })
+    };
     let creating = || Outcome::rest("Working Creating", "Unknown");
     let wants = applied().but(|scene| scene.spec = tuned_spec());
     let done = group(&[("max_connections", "200"), ("work_mem", "8192")], tagged(KIND, &[]));
     check(vec![
-        ("none, and the database is to be made", decided(&wants, &waiting(None)), creating().doing(vec![make(), all(), created(Some(OWN))])),
+        (
+            "none, and the database is to be made",
+            decided(&wants, &waiting(None)),
+            creating().doing(vec![make(), all(), created(Some(OWN))]),
+        ),
         ("made already", decided(&wants, &waiting(done)), creating().doing(vec![created(Some(OWN))])),
         (
             "made already, its parameters not set",
             decided(&wants, &waiting(group(&[], tagged(KIND, &[])))),
             creating().doing(vec![all(), created(Some(OWN))]),
         ),
-        ("somebody else's", decided(&wants, &waiting(group(&[], map(&[])))), Outcome::rest("Stalled NotOurs", "Unknown")),
+        (
+            "somebody else's",
+            decided(&wants, &waiting(group(&[], map(&[])))),
+            Outcome::rest("Stalled NotOurs", "Unknown"),
+        ),
         (
             "the database is there",
             decided(&settled().but(|scene| scene.spec = tuned_spec()), &present()),
@@ -82,7 +104,11 @@ fn a_group_of_its_own_is_made_only_for_parameters() {
             decided(&tuned(), &reboot_pending(as_wanted())),
             calm().holding(vec![Step::Reboot]),
         ),
-        ("and happens inside it", decided(&tuned().at(SUNDAY), &reboot_pending(as_wanted())), calm().doing(vec![Step::Reboot])),
+        (
+            "and happens inside it",
+            decided(&tuned().at(SUNDAY), &reboot_pending(as_wanted())),
+            calm().doing(vec![Step::Reboot]),
+        ),
         (
             "no parameters any more",
             decided(&tuned().but(|scene| scene.spec.parameters.clear()), &as_wanted()),
@@ -112,7 +138,11 @@ fn parameters_are_set_put_back_and_left_alone_as_they_are_ours_or_not() {
     let row = "parameters.max_connections";
     check(vec![
         ("quiet", decided(&tuned(), &as_wanted()), calm()),
-        ("one changed in AWS", decided(&tuned(), &drifted()), calm().doing(vec![set(&[("max_connections", "200")], &[])]).drifted(row, Pending)),
+        (
+            "one changed in AWS",
+            decided(&tuned(), &drifted()),
+            calm().doing(vec![set(&[("max_connections", "200")], &[])]).drifted(row, Pending),
+        ),
         ("one changed in AWS, Report", decided(&tuned().report(), &drifted()), calm().drifted(row, ReportOnly)),
         (
             "one changed in AWS, another in the spec, Report: only the wish",
@@ -173,7 +203,12 @@ fn rule_01_a_group_that_lets_connections_in_without_tls_is_drift_under_every_pol
         ("somebody's group with 1", settled(), theirs(&[("rds.force_ssl", "1")]), calm()),
         ("somebody's group that does not say", settled(), theirs(&[]), calm()),
         ("somebody's group with 0", settled(), bad(), both(no_tls().doing(vec![attach("default.postgres16")]))),
-        ("somebody's group with 0 instead of our own", tuned(), bad_for_tuned(), both(no_tls().doing(vec![attach(OWN)]))),
+        (
+            "somebody's group with 0 instead of our own",
+            tuned(),
+            bad_for_tuned(),
+            both(no_tls().doing(vec![attach(OWN)])),
+        ),
         ("0 in our own group", tuned(), off(), no_tls().doing(vec![reset()]).drifted(SSL, Pending)),
         ("0, and AWS is busy", settled(), busy(bad()), both(no_tls())),
         (
@@ -184,7 +219,11 @@ fn rule_01_a_group_that_lets_connections_in_without_tls_is_drift_under_every_pol
         ),
     ];
     let both_policies = rows.into_iter().flat_map(|(situation, scene, seen, outcome)| {
-        let again = Outcome { drift: outcome.drift.clone(), look_again: outcome.look_again, ..Outcome::rest(&outcome.verdict, &outcome.encrypted) };
+        let again = Outcome {
+            drift: outcome.drift.clone(),
+            look_again: outcome.look_again,
+            ..Outcome::rest(&outcome.verdict, &outcome.encrypted)
+        };
         let again = Outcome { steps: outcome.steps.clone(), ..again };
         [
             (format!("{situation}, Report"), decided(&scene.report(), &seen), again),
@@ -192,10 +231,32 @@ fn rule_01_a_group_that_lets_connections_in_without_tls_is_drift_under_every_pol
         ]
     });
     check(both_policies.collect());
+    let evaded = |mut scene: Object| {
+        scene.spec.parameters.insert("rds.force_ssl".into(), "0".into());
+        scene
+    };
+    let old = with(|instance| {
+        instance.engine_version = "14.9".into();
+        instance.parameter_group = "default.postgres14".into();
+    });
+    check(vec![
+        ("rule 11: the spec asks for 0, past validation", decided(&evaded(tuned()), &as_wanted()), calm()),
+        ("rule 11: the spec asks for 0 and nothing else", decided(&evaded(settled()), &present()), calm()),
+        (
+            "before version 15 the default group accepts connections without TLS",
+            decided(&settled(), &old),
+            Outcome::rest("Stalled NotInTransit", "No NotInTransit")
+                .drifted("engineVersion", DriftAction::Blocked)
+                .drifted(SSL, Pending),
+        ),
+    ]);
     check(vec![(
         "0 and another parameter, Report: only TLS is put back",
         decided(&tuned().report(), &off_and_more()),
-        no_tls().doing(vec![reset()]).drifted(SSL, Pending).drifted("parameters.max_connections", DriftAction::ReportOnly),
+        no_tls()
+            .doing(vec![reset()])
+            .drifted(SSL, Pending)
+            .drifted("parameters.max_connections", DriftAction::ReportOnly),
     )]);
 }
 

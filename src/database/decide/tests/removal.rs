@@ -42,24 +42,38 @@ fn rule_02_a_database_is_deleted_only_as_its_policy_says() {
     use DeletionPolicy::{Delete, Retain, Snapshot};
     let protected = |policy| settled().deleting(policy);
     let untagged = || with(|instance| instance.tags = map(&[("team", "core")]));
-    let failed_before = FinalSnapshot { id: FIRST.into(), status: "failed".into(), encrypted: true, source: Some("db-A".into()) };
+    let failed_before =
+        FinalSnapshot { id: FIRST.into(), status: "failed".into(), encrypted: true, source: Some("db-A".into()) };
     let off = || modify(Changes { deletion_protection: Some(false), ..Changes::default() });
-    let release_secret = || Step::WriteConnection { secret_uid: "s1".into(), connection: Connection { owned: false, ..complete() } };
+    let release_secret =
+        || Step::WriteConnection { secret_uid: "s1".into(), connection: Connection { owned: false, ..complete() } };
     let secret_released = || secret("s1", Connection { owned: false, ..complete() });
     let put_back = || Step::AddTags { arn: ARN.into(), tags: owner(KIND).tags() };
     check(vec![
         ("Snapshot, protected by the spec", decided(&protected(Snapshot), &present()), stalled("DeletionProtected")),
         ("Delete, protected by the spec", decided(&protected(Delete), &present()), stalled("DeletionProtected")),
         ("Snapshot, protected in AWS", decided(&deleting(Snapshot), &present()), working().doing(vec![off()])),
-        ("Snapshot", decided(&deleting(Snapshot), &unprotected("available")), working().doing(vec![delete(Some(FIRST))])),
+        (
+            "Snapshot",
+            decided(&deleting(Snapshot), &unprotected("available")),
+            working().doing(vec![delete(Some(FIRST))]),
+        ),
         (
             "Snapshot, after one that failed: never the same name",
             decided(&deleting(Snapshot), &Seen { final_snapshots: vec![failed_before], ..unprotected("available") }),
             working().doing(vec![delete(Some("shop-final-0a1b2c3d-2"))]),
         ),
         ("Delete", decided(&deleting(Delete), &unprotected("available")), working().doing(vec![delete(None)])),
-        ("our id without its owner tags: they are put back first", decided(&deleting(Delete), &untagged()), working().doing(vec![put_back()])),
-        ("Retain waits for no protection", decided(&protected(Retain), &present()), working().doing(vec![release_secret(), untag(ARN)])),
+        (
+            "our id without its owner tags: they are put back first",
+            decided(&deleting(Delete), &untagged()),
+            working().doing(vec![put_back()]),
+        ),
+        (
+            "Retain waits for no protection",
+            decided(&protected(Retain), &present()),
+            working().doing(vec![release_secret(), untag(ARN)]),
+        ),
         (
             "Retain, with a parameter group",
             decided(&deleting(Retain), &Seen { own_group: own_group(tagged(KIND, &[])), ..present() }),
@@ -83,29 +97,56 @@ fn rule_02_a_database_is_deleted_only_as_its_policy_says() {
         (
             "paused: nothing is deleted",
             decided(&deleting(Delete), &unprotected("available")).paused(),
-            Outcome { held: vec![delete(None)], look_again: LookAgain::Poll, ..Outcome::rest("Working Paused", "Unknown") }.pending("Paused"),
+            Outcome {
+                held: vec![delete(None)],
+                look_again: LookAgain::Poll,
+                ..Outcome::rest("Working Paused", "Unknown")
+            }
+            .pending("Paused"),
         ),
     ]);
-    let Verdict::Working(why) = decided(&deleting(Delete), &unprotected("available")).verdict else { panic!("not working") };
+    let Verdict::Working(why) = decided(&deleting(Delete), &unprotected("available")).verdict else {
+        panic!("not working")
+    };
     assert!(why.message.contains("automated backups are kept"), "{}", why.message);
 }
 
 #[test]
 fn rule_02_a_status_in_which_aws_accepts_no_deletion_is_waited_out() {
     use DeletionPolicy::{Delete, Snapshot};
-    let without = |status: &str, outcome| (format!("Delete, {status}"), decided(&deleting(Delete), &unprotected(status)), outcome);
-    let with = |status: &str, outcome| (format!("Snapshot, {status}"), decided(&deleting(Snapshot), &unprotected(status)), outcome);
+    let without = |status: &str, outcome| {
+        (format!("Delete, {status}"), decided(&deleting(Delete), &unprotected(status)), outcome)
+    };
+    let with = |status: &str, outcome| {
+        (format!("Snapshot, {status}"), decided(&deleting(Snapshot), &unprotected(status)), outcome)
+    };
     let mut rows = Vec::new();
     for (status, _) in STATUSES {
-        let deletable = ["available", "storage-full", "stopped", "failed", "incompatible-parameters", "incompatible-restore", "incompatible-network"];
+        let deletable = [
+            "available",
+            "storage-full",
+            "stopped",
+            "failed",
+            "incompatible-parameters",
+            "incompatible-restore",
+            "incompatible-network",
+        ];
         let no_snapshot = ["failed", "incompatible-restore", "incompatible-network"];
-        let gone = |snapshot| if deletable.contains(status) { working().doing(vec![delete(snapshot)]) } else { working() };
+        let gone =
+            |snapshot| if deletable.contains(status) { working().doing(vec![delete(snapshot)]) } else { working() };
         rows.push(without(status, gone(None)));
-        rows.push(with(status, if no_snapshot.contains(status) { stalled("SnapshotImpossible") } else { gone(Some(FIRST)) }));
+        rows.push(with(
+            status,
+            if no_snapshot.contains(status) { stalled("SnapshotImpossible") } else { gone(Some(FIRST)) },
+        ));
     }
     check(rows);
     let protected = settled().deleting(Snapshot);
-    check(vec![("AWS is deleting it already, whatever the spec protects", decided(&protected, &with_status("deleting")), working())]);
+    check(vec![(
+        "AWS is deleting it already, whatever the spec protects",
+        decided(&protected, &with_status("deleting")),
+        working(),
+    )]);
 }
 
 #[test]
@@ -134,15 +175,34 @@ fn rule_06_the_finalizer_outlives_the_database_and_its_final_snapshot_is_verifie
         ("not found: first look", decided(&deleting(Delete), &snapshots(&[])), working()),
         ("Delete: gone", decided(&gone(Delete), &snapshots(&[])), Outcome::released()),
         ("Retain: gone", decided(&gone(Retain), &snapshots(&[])), Outcome::released()),
-        ("Snapshot: made", decided(&gone(Snapshot), &snapshots(&[(FIRST, "available", true, "db-A")])), Outcome::released()),
+        (
+            "Snapshot: made",
+            decided(&gone(Snapshot), &snapshots(&[(FIRST, "available", true, "db-A")])),
+            Outcome::released(),
+        ),
         ("Snapshot: being made", decided(&gone(Snapshot), &snapshots(&[(FIRST, "creating", true, "db-A")])), working()),
         ("Snapshot: none", decided(&gone(Snapshot), &snapshots(&[])), stalled("SnapshotMissing")),
-        ("Snapshot: failed", decided(&gone(Snapshot), &snapshots(&[(FIRST, "failed", true, "db-A")])), stalled("SnapshotUnusable")),
-        ("Snapshot: not encrypted", decided(&gone(Snapshot), &snapshots(&[(FIRST, "available", false, "db-A")])), stalled("SnapshotUnusable")),
-        ("Snapshot: of another database", decided(&gone(Snapshot), &snapshots(&[(FIRST, "available", true, "db-B")])), stalled("SnapshotMissing")),
+        (
+            "Snapshot: failed",
+            decided(&gone(Snapshot), &snapshots(&[(FIRST, "failed", true, "db-A")])),
+            stalled("SnapshotUnusable"),
+        ),
+        (
+            "Snapshot: not encrypted",
+            decided(&gone(Snapshot), &snapshots(&[(FIRST, "available", false, "db-A")])),
+            stalled("SnapshotUnusable"),
+        ),
+        (
+            "Snapshot: of another database",
+            decided(&gone(Snapshot), &snapshots(&[(FIRST, "available", true, "db-B")])),
+            stalled("SnapshotMissing"),
+        ),
         (
             "Snapshot: the newest counts, in whatever order AWS names them",
-            decided(&gone(Snapshot), &snapshots(&[(tenth, "failed", true, "db-A"), (second, "available", true, "db-A")])),
+            decided(
+                &gone(Snapshot),
+                &snapshots(&[(tenth, "failed", true, "db-A"), (second, "available", true, "db-A")]),
+            ),
             stalled("SnapshotUnusable"),
         ),
         ("Snapshot: it was never there", decided(&never_seen, &nothing()), Outcome::released()),
@@ -151,7 +211,11 @@ fn rule_06_the_finalizer_outlives_the_database_and_its_final_snapshot_is_verifie
             decided(&gone(Delete), &group(tagged(KIND, &[]))),
             working().doing(vec![Step::DeleteParameterGroup { name: "shop-postgres16".into() }]),
         ),
-        ("Delete: somebody else's parameter group stays", decided(&gone(Delete), &group(map(&[]))), Outcome::released()),
+        (
+            "Delete: somebody else's parameter group stays",
+            decided(&gone(Delete), &group(map(&[]))),
+            Outcome::released(),
+        ),
         (
             "Retain deletes no parameter group",
             decided(&gone(Retain), &group(tagged(KIND, &[]))),
