@@ -4,6 +4,8 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use rand::RngExt;
 
+use crate::error::Failure;
+
 /// What is remembered of the objects between passes. Losing it is harmless.
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<HashMap<String, Remembered>>);
@@ -12,6 +14,7 @@ pub struct Memory(Mutex<HashMap<String, Remembered>>);
 struct Remembered {
     failures: u32,
     written: u64,
+    failure: Option<(i64, Failure)>,
 }
 
 impl Memory {
@@ -24,9 +27,27 @@ impl Memory {
         jitter(delay(failures, min, max))
     }
 
+    /// How many passes have failed in a row.
+    pub fn failures(&self, uid: &str) -> u32 {
+        self.with(uid, |seen| seen.failures)
+    }
+
     /// A pass without failure ends the backoff.
     pub fn succeeded(&self, uid: &str) {
-        self.with(uid, |seen| seen.failures = 0);
+        self.with(uid, |seen| {
+            seen.failures = 0;
+            seen.failure = None;
+        });
+    }
+
+    /// Remembers what a step of this generation's plan failed with.
+    pub fn remember_failure(&self, uid: &str, generation: i64, failure: Failure) {
+        self.with(uid, |seen| seen.failure = Some((generation, failure)));
+    }
+
+    /// What a step of this generation's plan failed with last, since the last pass without failure.
+    pub fn failure(&self, uid: &str, generation: i64) -> Option<Failure> {
+        self.with(uid, |seen| seen.failure.clone().filter(|(of, _)| *of == generation).map(|(_, failure)| failure))
     }
 
     /// The resourceVersion that we wrote last: a cached object older than that is not decided upon.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Decision, Wanted},
     error::Failure,
+    kind::{Kind, Look, Order},
     ownership::Place,
-    reconcile::{Kind, Look, Order},
     spec::{self, BucketDeletionPolicy, DeletionPolicy, DriftPolicy, EncryptionSpec, Tags, yes},
     status::Status,
 };

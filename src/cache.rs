@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Decision, Wanted},
     error::Failure,
+    kind::{Kind, Look, Order},
     ownership::Place,
-    reconcile::{Kind, Look, Order},
     spec::{self, DeletionPolicy, Disruption, DriftPolicy, EncryptionSpec, Maintenance, Network, Tags},
     status::Status,
 };

@@ -10,9 +10,9 @@ use k8s_openapi::{
 };
 
 use crate::{
-    decision::{Decision, Encrypted, Note, Step, Verdict, note},
+    decision::{Decision, Encrypted, Facts, Step, Verdict},
     drift,
-    error::{Class, Failure},
+    error::{Class, Failure, Note, note},
     status::Status,
 };
 
@@ -38,7 +38,8 @@ pub fn status<S: Step>(before: &Status, decision: &Decision<S>, generation: i64,
     Status {
         observed_generation: generation,
         conditions: conditions(&before.conditions, wanted, generation, now),
-        drift: facts.drift.clone(),
+        // Rows that were not looked at now are still the last thing known of them.
+        drift: if compared { facts.drift.clone() } else { before.drift.clone() },
         last_drift,
         plan: decision.plan(),
         encryption: facts.encryption.clone().or_else(|| before.encryption.clone()),
@@ -56,7 +57,9 @@ pub fn blind(before: &Status, failure: &Failure, generation: i64, now: Timestamp
         .conditions
         .iter()
         .filter(|condition| ["Encrypted", "Drifted", "Pending"].contains(&condition.type_.as_str()))
-        .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone(), condition.message.clone()))
+        .map(|condition| {
+            (condition.type_.clone(), condition.status.clone(), condition.reason.clone(), condition.message.clone())
+        })
         .collect();
     let mut say = |type_: &str, status: &str, message: &str| {
         wanted.push((type_.to_owned(), status.to_owned(), failure.reason.to_owned(), message.to_owned()));
@@ -68,7 +71,9 @@ pub fn blind(before: &Status, failure: &Failure, generation: i64, now: Timestamp
     }
     let conditions = wanted
         .into_iter()
-        .map(|(type_, status, reason, message)| condition(&before.conditions, &type_, &status, reason, message, generation, now))
+        .map(|(type_, status, reason, message)| {
+            condition(&before.conditions, &type_, &status, reason, message, generation, now)
+        })
         .collect();
     Status { observed_generation: generation, conditions, ..before.clone() }
 }
@@ -84,13 +89,15 @@ fn ready(verdict: &Verdict) -> Wanted {
 
 fn encrypted(encrypted: &Encrypted) -> Wanted {
     match encrypted {
-        Encrypted::Unknown => ("Encrypted", "Unknown", note("NotAnswered", "AWS has not answered yet how the store is encrypted")),
+        Encrypted::Unknown => {
+            ("Encrypted", "Unknown", note("NotAnswered", "AWS has not answered yet how the store is encrypted"))
+        }
         Encrypted::Yes(why) => ("Encrypted", "True", why.clone()),
         Encrypted::No(why) => ("Encrypted", "False", why.clone()),
     }
 }
 
-fn drifted(facts: &crate::decision::Facts, compared: bool) -> Wanted {
+fn drifted(facts: &Facts, compared: bool) -> Wanted {
     if !compared {
         return ("Drifted", "Unknown", note("NotCompared", "nothing was compared with AWS at the last look"));
     }
@@ -113,7 +120,9 @@ fn reconciling<S: Step>(decision: &Decision<S>) -> Option<Note> {
 fn conditions(before: &[Condition], wanted: Vec<Wanted>, generation: i64, now: Timestamp) -> Vec<Condition> {
     wanted
         .into_iter()
-        .map(|(type_, status, why)| condition(before, type_, status, why.reason.to_owned(), why.message, generation, now))
+        .map(|(type_, status, why)| {
+            condition(before, type_, status, why.reason.to_owned(), why.message, generation, now)
+        })
         .collect()
 }
 
@@ -169,7 +178,9 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
     let moved = |type_: &str| {
         let new = find(after, type_)?;
         let old = find(before, type_);
-        let changed = old.is_none_or(|old| old.status != new.status || (new.status == "True" && type_ != "Ready" && old.reason != new.reason));
+        let changed = old.is_none_or(|old| {
+            old.status != new.status || (new.status == "True" && type_ != "Ready" && old.reason != new.reason)
+        });
         changed.then_some(new)
     };
     let was_ready = find(before, "Ready").is_some_and(|ready| ready.status == "True");
@@ -195,7 +206,13 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
         tell(true, "DriftFound", &drift::sentence(&fresh));
     }
     for past in after.last_drift.iter().filter(|past| !before.last_drift.contains(past)) {
-        let text = format!("{}: {} again; {} had been found at {}", past.field, past.desired, past.observed, past.found.strftime("%H:%M"));
+        let text = format!(
+            "{}: {} again; {} had been found at {}",
+            past.field,
+            past.desired,
+            past.observed,
+            past.found.strftime("%H:%M")
+        );
         tell(false, "DriftCorrected", &text);
     }
     let credentials = |status: &Status| status.applied.as_ref().and_then(|applied| applied.get(CREDENTIALS).cloned());
@@ -204,7 +221,11 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
         && old != new
         && !new.contains(':')
     {
-        tell(true, "CredentialsReplaced", "the connection Secret was lost: a new password was made and sent to AWS; restart what still uses the old one");
+        tell(
+            true,
+            "CredentialsReplaced",
+            "the connection Secret was lost: a new password was made and sent to AWS; restart what still uses the old one",
+        );
     }
     events
 }
@@ -215,7 +236,6 @@ pub const CREDENTIALS: &str = "credentials";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::Facts;
     use crate::status::{DriftAction, DriftRow, Impact};
 
     #[derive(Clone, Debug, PartialEq)]
@@ -237,7 +257,8 @@ mod tests {
     }
 
     fn serving(drift: Vec<DriftRow>) -> Decision<Call> {
-        let facts = Facts { drift, applied: Some([("tags.a".to_owned(), "'1'".to_owned())].into()), ..Facts::default() };
+        let facts =
+            Facts { drift, applied: Some([("tags.a".to_owned(), "'1'".to_owned())].into()), ..Facts::default() };
         Decision::rest(Verdict::Ready(note("Available", "serves")), Encrypted::Yes(note("SSES3", "AES256")), facts)
     }
 
@@ -273,13 +294,17 @@ mod tests {
         let gone = status(&found, &serving(vec![]), 1, at(60));
         assert_eq!(reasons(&found, &gone), ["DriftCorrected"]);
         assert_eq!(gone.last_drift[0].corrected, at(60));
-        assert_eq!(gone.conditions.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(), ["Ready", "Encrypted", "Drifted"]);
+        assert_eq!(
+            gone.conditions.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(),
+            ["Ready", "Encrypted", "Drifted"]
+        );
     }
 
     #[test]
     fn a_refused_change_of_a_serving_store_is_pending_and_ready_stays() {
         let failure = Failure::aws("rds:ModifyDBInstance", Some("InvalidParameterCombination"), Some(400));
-        let refused = status(&Status::default(), &serving(vec![row()]).with_steps(vec![Call]).failed(&failure), 2, at(60));
+        let refused =
+            status(&Status::default(), &serving(vec![row()]).with_steps(vec![Call]).failed(&failure), 2, at(60));
         let find = |type_: &str| refused.conditions.iter().find(|c| c.type_ == type_);
         assert_eq!(find("Ready").map(|c| c.status.as_str()), Some("True"));
         assert_eq!(find("Pending").map(|c| c.reason.as_str()), Some("Refused"));

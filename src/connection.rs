@@ -14,9 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::{
-    decision::{Verdict, note},
-    error::{Class, Failure},
-    reconcile::{Kind, Look},
+    decision::Verdict,
+    error::{Class, Failure, note},
+    kind::{Kind, Look},
     report::MANAGER,
 };
 
@@ -52,7 +52,9 @@ impl SecretSeen {
             Self::Ours { uid, connection } if connection.password || !needs_password => Ok(Some(uid.clone())),
             Self::Ours { .. } => stalled(
                 "SecretIncomplete",
-                format!("the Secret {name} has lost its key password: delete it, and a new password is made and sent to AWS"),
+                format!(
+                    "the Secret {name} has lost its key password: delete it, and a new password is made and sent to AWS"
+                ),
             ),
             Self::NotOurs => stalled(
                 "SecretNotOurs",
@@ -90,7 +92,8 @@ pub struct Connection {
 
 /// Looks at the Secret.
 pub async fn observe<K: Kind>(look: &Look<'_>, object: &K, name: &str) -> Result<SecretSeen, Failure> {
-    let secret = api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))?;
+    let secret =
+        api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))?;
     let Some(secret) = secret else { return Ok(SecretSeen::Absent) };
     if secret.annotations().get(OWNER_UID_ANNOTATION) != object.uid().as_ref() {
         return Ok(SecretSeen::NotOurs);
@@ -118,9 +121,12 @@ pub async fn make<K: Kind>(look: &Look<'_>, object: &K, name: &str, connection: 
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match api(look, object).create(&params, &secret).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_already_exists() => {
-            Err(Failure::own("kubernetes:CreateSecret", Class::Wait, "AlreadyExists", "the Secret is there already; looking whose it is"))
-        }
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Failure::own(
+            "kubernetes:CreateSecret",
+            Class::Wait,
+            "AlreadyExists",
+            "the Secret is there already; looking whose it is",
+        )),
         Err(error) => Err(Failure::kubernetes("kubernetes:CreateSecret", &error)),
     }
 }
@@ -148,7 +154,8 @@ pub async fn write<K: Kind>(
 
 /// Reads the password, from the Secret of this uid and no other.
 pub async fn password<K: Kind>(look: &Look<'_>, object: &K, name: &str, uid: &str) -> Result<SecretString, Failure> {
-    let secret = api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))?;
+    let secret =
+        api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))?;
     secret
         .filter(|secret| secret.uid().as_deref() == Some(uid))
         .and_then(|secret| text(&secret, "password"))
@@ -189,7 +196,8 @@ fn secret<K: Kind>(object: &K, name: &str, connection: &Connection, password: Op
         .into(),
     );
     secret.metadata.labels = Some([("app.kubernetes.io/managed-by".to_owned(), MANAGER.to_owned())].into());
-    secret.metadata.owner_references = object.controller_owner_ref(&()).filter(|_| connection.owned).map(|owner| vec![owner]);
+    secret.metadata.owner_references =
+        object.controller_owner_ref(&()).filter(|_| connection.owned).map(|owner| vec![owner]);
     secret
 }
 
@@ -246,7 +254,10 @@ mod tests {
             ..Connection::default()
         };
         let password = SecretString::from("pw".to_owned());
-        assert_eq!(uri(&connection, Some(&password)).as_deref(), Some("postgresql://app:pw@db.example:5432/shop?sslmode=verify-full"));
+        assert_eq!(
+            uri(&connection, Some(&password)).as_deref(),
+            Some("postgresql://app:pw@db.example:5432/shop?sslmode=verify-full")
+        );
         connection.type_ = "redis".into();
         connection.username = None;
         assert_eq!(uri(&connection, Some(&password)).as_deref(), Some("rediss://:pw@db.example:5432"));

@@ -7,7 +7,13 @@ use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::Recorder;
 
-use crate::{aws::Aws, backoff::Memory, decision::LookAgain, error::{Class, Failure}, metrics::Metrics};
+use crate::{
+    aws::Aws,
+    backoff::Memory,
+    decision::LookAgain,
+    error::{Class, Failure},
+    metrics::Metrics,
+};
 
 /// Shared by all passes.
 #[derive(Clone)]
@@ -51,6 +57,7 @@ impl Timing {
     /// The real time until the next look.
     pub fn until(&self, look: LookAgain) -> Duration {
         match look {
+            LookAgain::Now => Duration::ZERO,
             LookAgain::Poll => self.poll,
             // A state of AWS's lasts minutes: a quarter of the poll interval sees its end soon enough.
             LookAgain::Soon => self.poll / 4,
@@ -73,9 +80,9 @@ impl Clock {
     pub async fn now(&self) -> Result<Timestamp, Failure> {
         match self {
             Self::System => Ok(Timestamp::now()),
-            Self::Remote(url) => {
-                read(url).await.map_err(|error| Failure::own("clock", Class::Retry, "ClockUnreachable", error.to_string()))
-            }
+            Self::Remote(url) => read(url)
+                .await
+                .map_err(|error| Failure::own("clock", Class::Retry, "ClockUnreachable", error.to_string())),
         }
     }
 }

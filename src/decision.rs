@@ -6,7 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     drift::{self, Difference, Field, Record},
-    error::{Class, Failure},
+    error::{Class, Failure, Note, note},
     ownership::{Claim, Owner, Pin, Place},
     spec::{DeletionPolicy, DriftPolicy},
     status::{
@@ -59,8 +59,9 @@ pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
     fn impact(&self) -> Impact {
         Impact::None
     }
-    /// Whether it makes the resource: then the intention is recorded against the newest object first (rule 4).
-    fn creates(&self) -> bool {
+    /// Whether it makes or deletes the resource: then the intention is first written onto the very version of the
+    /// object that was decided upon, and STS is asked again whose account it is (rule 4).
+    fn guarded(&self) -> bool {
         false
     }
     /// What is known to be applied once it has succeeded, where AWS never shows it (passwords).
@@ -101,20 +102,6 @@ pub enum Verdict {
     Working(Note),
     /// Not usable, or a deletion is held; a human must act.
     Stalled(Note),
-}
-
-/// A reason (a CamelCase constant) and what to do next, in a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The reason.
-    pub reason: &'static str,
-    /// The sentence.
-    pub message: String,
-}
-
-/// Makes a [`Note`].
-pub fn note(reason: &'static str, message: impl Into<String>) -> Note {
-    Note { reason, message: message.into() }
 }
 
 /// What AWS says about encryption.
@@ -161,6 +148,8 @@ pub enum Finalizer {
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookAgain {
+    /// At once.
+    Now,
     /// AWS is at work, or a second look is due.
     Soon,
     /// The poll interval.
@@ -239,8 +228,8 @@ impl<S: Step> Decision<S> {
     pub fn failed(mut self, failure: &Failure) -> Self {
         self.steps.clear();
         match (failure.class, &self.verdict) {
-            (Class::Wait, _) => self.look_again = LookAgain::Soon,
-            (Class::Retry, Verdict::Ready(_)) => self.working = Some(failure.note()),
+            (Class::Retry | Class::Wait, Verdict::Ready(_)) => self.working = Some(failure.note()),
+            (Class::Wait, _) => {}
             (Class::Retry, Verdict::Working(_)) => self.verdict = Verdict::Working(failure.note()),
             (Class::Stalled, Verdict::Ready(_)) => {
                 for row in &mut self.facts.drift {
@@ -306,10 +295,7 @@ pub struct Sighting<'a> {
 impl<S> Wanted<'_, S> {
     /// The record that tells a wanted change from drift.
     pub fn record(&self) -> Record<'_> {
-        Record {
-            applied: self.status.applied.as_ref(),
-            existed: self.pin.is_some_and(|pin| pin.id.is_some()),
-        }
+        Record { applied: self.status.applied.as_ref(), existed: self.pin.is_some_and(|pin| pin.id.is_some()) }
     }
 
     /// All tags that the resource should carry.
@@ -331,7 +317,9 @@ impl<S> Wanted<'_, S> {
         let claim = crate::ownership::claim(self.owner, seen.tags, pinned);
         if let (Claim::Ours, Some(other)) = (&claim, pinned_id.filter(|id| *id != seen.id)) {
             if deleting {
-                return Standing::decided_release("the resource of that name is not the one we made; it is left untouched");
+                return Standing::decided_release(
+                    "the resource of that name is not the one we made; it is left untouched",
+                );
             }
             let message = format!(
                 "{} was replaced: AWS now answers another resource ({}) under this name than the one we made ({other}); \
@@ -346,7 +334,10 @@ impl<S> Wanted<'_, S> {
             (Claim::Unknown, _) => Standing::decided(
                 Verdict::Working(note(
                     "TagsUnreadable",
-                    format!("AWS does not answer the tags of {} now; nothing is written to it until it does", self.identifier),
+                    format!(
+                        "AWS does not answer the tags of {} now; nothing is written to it until it does",
+                        self.identifier
+                    ),
                 )),
                 Facts::default(),
             ),
@@ -356,16 +347,25 @@ impl<S> Wanted<'_, S> {
             (Claim::Conflict(other), Presence::Present) => Standing::decided(
                 Verdict::Stalled(note(
                     "Conflict",
-                    format!("{} belongs to {other}; nothing is written to it. Choose another identifier: delete this object and apply it with one", self.identifier),
+                    format!(
+                        "{} belongs to {other}; nothing is written to it. Choose another identifier: delete this object and apply it with one",
+                        self.identifier
+                    ),
                 )),
                 Facts::default(),
             ),
             (Claim::NotOurs(why), Presence::Present) => {
-                let hint = seen.retag_hint.as_deref().unwrap_or("choose another identifier: delete this object and apply it with one");
+                let hint = seen
+                    .retag_hint
+                    .as_deref()
+                    .unwrap_or("choose another identifier: delete this object and apply it with one");
                 Standing::decided(
                     Verdict::Stalled(note(
                         "NotOurs",
-                        format!("{} is already there and is not ours ({why}); nothing is written to it: {hint}", self.identifier),
+                        format!(
+                            "{} is already there and is not ours ({why}); nothing is written to it: {hint}",
+                            self.identifier
+                        ),
                     )),
                     Facts::default(),
                 )
@@ -407,10 +407,8 @@ impl<S> Wanted<'_, S> {
     /// The pin names where the store is. Another account, region or name now is a mistake, never a move.
     pub(crate) fn wrong_place(&self) -> Option<Note> {
         let pin = self.pin?;
-        let differs = [
-            ("account", &pin.account_id, &self.place.account_id),
-            ("region", &pin.region, &self.place.region),
-        ];
+        let differs =
+            [("account", &pin.account_id, &self.place.account_id), ("region", &pin.region, &self.place.region)];
         if let Some((what, pinned, now)) = differs.into_iter().find(|(_, pinned, now)| pinned != now) {
             return Some(note(
                 "WrongPlace",

@@ -68,7 +68,9 @@ fn cut(text: String) -> String {
         return text;
     }
     // FNV-1a: the same in every release, unlike the standard library's hasher.
-    let digest = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let digest = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let kept: String = text.chars().take(MAX_TEXT - 18).collect();
     format!("{kept}… {digest:016x}")
 }
@@ -316,10 +318,7 @@ mod tests {
         let first = rows(&found, &[], at(50_520), |_| DriftAction::Pending);
         let second = rows(&found, &first, at(50_600), |_| DriftAction::Pending);
         assert_eq!(second[0].since, at(50_520));
-        assert_eq!(
-            sentence(&second),
-            "versioning: desired on, observed suspended, since 14:02; being corrected"
-        );
+        assert_eq!(sentence(&second), "versioning: desired on, observed suspended, since 14:02; being corrected");
         let past = history(&second, &[], &[], at(50_700));
         assert_eq!((past[0].found, past[0].corrected), (at(50_520), at(50_700)));
     }

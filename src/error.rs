@@ -1,7 +1,19 @@
 //! Errors, classified (rule 9), with a sentence that says what to do. AWS's own text is never shown: it can
 //! carry request parameters (rule 11).
 
-use crate::decision::{Note, note};
+/// A reason (a CamelCase constant) and what to do next, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The reason.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// Makes a [`Note`].
+pub fn note(reason: &'static str, message: impl Into<String>) -> Note {
+    Note { reason, message: message.into() }
+}
 
 /// What an error calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +74,12 @@ impl Failure {
                 Class::Stalled,
                 "the operator's ServiceAccount may not do this: give it the rights that the README lists".to_owned(),
             ),
+            kube::Error::Api(status) if status.is_invalid() => (
+                status.reason.clone(),
+                Class::Stalled,
+                "the API server does not accept it: a name may be too long, or the CRDs are older than the operator"
+                    .to_owned(),
+            ),
             kube::Error::Api(status) => (
                 status.reason.clone(),
                 Class::Retry,
@@ -91,63 +109,125 @@ impl Failure {
 fn classify(code: &str, status: Option<u16>) -> (Class, &'static str, String) {
     let say = |text: &str| text.to_owned();
     match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException"
-        | "SlowDown" | "RequestThrottled" => (Class::Retry, "Throttled", say("AWS asks for fewer calls; trying again more slowly")),
-        "InvalidDBInstanceState" | "InvalidDBInstanceStateFault" | "InvalidReplicationGroupState" | "InvalidCacheClusterState"
-        | "InvalidDBSnapshotState" | "InvalidDBParameterGroupState" | "InvalidSnapshotState" | "OperationAborted" => {
-            (Class::Wait, "Busy", say("AWS is at work on the resource; looking again"))
-        }
-        "DBInstanceAlreadyExists" | "ReplicationGroupAlreadyExists" | "BucketAlreadyOwnedByYou" | "DBParameterGroupAlreadyExists"
-        | "DBSnapshotAlreadyExists" | "SnapshotAlreadyExistsFault" | "AlreadyExists" => {
-            (Class::Wait, "AlreadyExists", say("it is there already; looking whose it is"))
-        }
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "SlowDown"
+        | "RequestThrottled" => (Class::Retry, "Throttled", say("AWS asks for fewer calls; trying again more slowly")),
+        "InvalidDBInstanceState"
+        | "InvalidDBInstanceStateFault"
+        | "InvalidReplicationGroupState"
+        | "InvalidCacheClusterState"
+        | "InvalidDBSnapshotState"
+        | "InvalidDBParameterGroupState"
+        | "InvalidSnapshotState"
+        | "OperationAborted" => (Class::Wait, "Busy", say("AWS is at work on the resource; looking again")),
+        "DBInstanceAlreadyExists"
+        | "ReplicationGroupAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "DBParameterGroupAlreadyExists"
+        | "DBSnapshotAlreadyExists"
+        | "SnapshotAlreadyExistsFault"
+        | "AlreadyExists" => (Class::Wait, "AlreadyExists", say("it is there already; looking whose it is")),
+        "DBInstanceNotFound"
+        | "DBInstanceNotFoundFault"
+        | "ReplicationGroupNotFoundFault"
+        | "CacheClusterNotFound"
+        | "NoSuchBucket"
+        | "TagNotFound"
+        | "NoOperationFault" => (Class::Wait, "ChangedMeanwhile", say("it changed meanwhile; looking again")),
         "BucketAlreadyExists" => (
             Class::Stalled,
             "NotOurs",
-            say("a bucket of this name belongs to another AWS account, and bucket names are global: choose another bucketName"),
+            say(
+                "a bucket of this name belongs to another AWS account, and bucket names are global: choose another bucketName",
+            ),
         ),
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthFailure" | "NotAuthorized" | "OptInRequired"
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthFailure"
+        | "NotAuthorized"
+        | "OptInRequired"
         | "Forbidden" => (
             Class::Stalled,
             "AccessDenied",
-            say("the operator's role lacks this permission, or a policy denies it: the README lists the actions each kind needs"),
+            say(
+                "the operator's role lacks this permission, or a policy denies it: the README lists the actions each kind needs",
+            ),
         ),
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "MissingAuthenticationToken" | "IncompleteSignature" => (
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidAccessKeyId"
+        | "MissingAuthenticationToken"
+        | "IncompleteSignature" => (
             Class::Stalled,
             "CredentialsRefused",
-            say("AWS does not accept the operator's credentials: renew them, or check the role of its ServiceAccount and the clock"),
+            say(
+                "AWS does not accept the operator's credentials: renew them, or check the role of its ServiceAccount and the clock",
+            ),
         ),
-        "InsufficientDBInstanceCapacity" | "InsufficientCacheClusterCapacity" | "InsufficientStorageClusterCapacity" => (
+        "InsufficientDBInstanceCapacity"
+        | "InsufficientCacheClusterCapacity"
+        | "InsufficientStorageClusterCapacity" => (
             Class::Stalled,
             "InsufficientCapacity",
-            say("AWS has no room for this class in the region now; tried again every few minutes. Choose another class or subnet group if it lasts"),
+            say(
+                "AWS has no room for this class in the region now; tried again every few minutes. Choose another class or subnet group if it lasts",
+            ),
         ),
-        "KMSKeyNotAccessibleFault" | "KMS.DisabledException" | "InvalidKMSKeyFault" => {
-            (Class::Stalled, "KeyNotAccessible", say("AWS cannot use the encryption key: check that it exists and is enabled in this region"))
-        }
-        "TooManyBuckets" => (Class::Stalled, "QuotaExceeded", say("the account's bucket quota is used up: raise it in Service Quotas, or delete buckets")),
+        "KMSKeyNotAccessibleFault" | "KMS.DisabledException" | "InvalidKMSKeyFault" => (
+            Class::Stalled,
+            "KeyNotAccessible",
+            say("AWS cannot use the encryption key: check that it exists and is enabled in this region"),
+        ),
+        "TooManyBuckets" => (
+            Class::Stalled,
+            "QuotaExceeded",
+            say("the account's bucket quota is used up: raise it in Service Quotas, or delete buckets"),
+        ),
         "BucketNotEmpty" => (Class::Wait, "BucketNotEmpty", say("objects were written meanwhile; looking again")),
-        "MalformedPolicy" => (Class::Stalled, "PolicyRefused", say("AWS does not accept the bucket policy: check that the ARNs under cloudTrail exist")),
+        "MalformedPolicy" => (
+            Class::Stalled,
+            "PolicyRefused",
+            say("AWS does not accept the bucket policy: check that the ARNs under cloudTrail exist"),
+        ),
         _ if code.contains("Quota") || code.contains("LimitExceeded") => (
             Class::Stalled,
             "QuotaExceeded",
-            say("a quota of the AWS account is used up: raise it in Service Quotas, or remove what is not needed; tried again every few minutes"),
+            say(
+                "a quota of the AWS account is used up: raise it in Service Quotas, or remove what is not needed; tried again every few minutes",
+            ),
         ),
-        _ if status.is_some_and(|status| status >= 500) || code.starts_with("Internal") || code == "ServiceUnavailable" => {
+        _ if status.is_some_and(|status| status >= 500)
+            || code.starts_with("Internal")
+            || code == "ServiceUnavailable" =>
+        {
             (Class::Retry, "AWSUnavailable", say("AWS had a failure of its own; trying again"))
         }
-        "RequestTimeout" | "RequestTimeTooSkewed" => (Class::Retry, "AWSUnavailable", say("the call took too long; trying again")),
+        "RequestTimeout" | "RequestTimeTooSkewed" => {
+            (Class::Retry, "AWSUnavailable", say("the call took too long; trying again"))
+        }
         "" => (Class::Retry, "AWSUnreachable", say("trying again; if it lasts, check the network and the endpoint")),
         _ if code.contains("NotFound") => (
             Class::Stalled,
             "NotFoundInAWS",
-            say("something the spec names (a subnet group, security group or parameter) is not in this account and region: create it or correct the spec"),
+            say(
+                "something the spec names (a subnet group, security group or parameter) is not in this account and region: create it or correct the spec",
+            ),
         ),
         _ => (
             Class::Stalled,
             "Refused",
-            say("AWS does not accept these values together: compare class, version, storage and names in the spec with what the region offers"),
+            say(
+                "AWS does not accept these values together: compare class, version, storage and names in the spec with what the region offers",
+            ),
         ),
     }
 }
@@ -163,6 +243,7 @@ mod tests {
             ("SlowDown", Some(503), Class::Retry, "Throttled"),
             ("InvalidDBInstanceState", Some(400), Class::Wait, "Busy"),
             ("DBInstanceAlreadyExists", Some(400), Class::Wait, "AlreadyExists"),
+            ("DBInstanceNotFound", Some(404), Class::Wait, "ChangedMeanwhile"),
             ("BucketAlreadyExists", Some(409), Class::Stalled, "NotOurs"),
             ("AccessDenied", Some(403), Class::Stalled, "AccessDenied"),
             ("ExpiredToken", Some(403), Class::Stalled, "CredentialsRefused"),

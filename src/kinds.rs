@@ -12,11 +12,8 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bucket::ShowCoreBucket,
-    cache::ShowCoreCache,
-    context::Context,
-    database::ShowCoreDatabase,
-    reconcile::{Kind, reconcile},
+    bucket::ShowCoreBucket, cache::ShowCoreCache, context::Context, database::ShowCoreDatabase, kind::Kind,
+    reconcile::reconcile,
 };
 
 macro_rules! kinds {
@@ -65,10 +62,8 @@ async fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) {
     };
     let (reader, writer) = reflector::store();
     // What wakes an object: its spec, its deletion, its finalizers, its annotations. Not its status: that is ours.
-    let wakes = predicates::generation
-        .combine(predicates::finalizers)
-        .combine(predicates::annotations)
-        .combine(deletion);
+    let wakes =
+        predicates::generation.combine(predicates::finalizers).combine(predicates::annotations).combine(deletion);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .reflect(writer)

@@ -18,6 +18,7 @@ pub mod database;
 pub mod decision;
 pub mod drift;
 pub mod error;
+pub mod kind;
 pub mod kinds;
 pub mod metrics;
 pub mod ownership;

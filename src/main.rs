@@ -105,7 +105,8 @@ fn crds() -> anyhow::Result<()> {
 
 async fn run(arguments: Run) -> anyhow::Result<()> {
     log(arguments.log_format);
-    let mut config = kube::Config::infer().await.context("no cluster: neither in-cluster configuration nor a kubeconfig")?;
+    let mut config =
+        kube::Config::infer().await.context("no cluster: neither in-cluster configuration nor a kubeconfig")?;
     // A watch lives longer than a request; the client's own retries cover the rest.
     config.connect_timeout = Some(Duration::from_secs(10));
     let client = kube::Client::try_from(config)?;
@@ -113,11 +114,8 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
     let health = server::start(arguments.listen, metrics.clone()).await?;
     let stop = stopped();
 
-    let options = aws::Options {
-        region: arguments.region,
-        endpoint_url: arguments.endpoint_url,
-        ca_bundle: arguments.ca_bundle,
-    };
+    let options =
+        aws::Options { region: arguments.region, endpoint_url: arguments.endpoint_url, ca_bundle: arguments.ca_bundle };
     let cluster_id = match arguments.cluster_id {
         Some(id) => id,
         None => kube_system_uid(&client).await?,
@@ -149,7 +147,8 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
 }
 
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn,aws_config=warn"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn,aws_config=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),

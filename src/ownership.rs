@@ -115,6 +115,9 @@ pub fn claim(owner: &Owner, tags: Option<&BTreeMap<String, String>>, pinned: boo
 mod tests {
     use super::*;
 
+    /// Situation, tags, whether the id is the pinned one, what is to be claimed.
+    type Row<'a> = (&'static str, Option<&'a BTreeMap<String, String>>, bool, fn(&Claim) -> bool);
+
     fn owner() -> Owner {
         Owner { cluster: "c1".into(), object: "ShowCoreBucket/shop/assets".into(), uid: "u1".into() }
     }
@@ -131,7 +134,7 @@ mod tests {
         let other = tags(&[(CLUSTER_TAG, "c1"), (OWNER_TAG, "ShowCoreBucket/shop/other"), (UID_TAG, "u2")]);
         let foreign = tags(&[(CLUSTER_TAG, "c2"), (OWNER_TAG, "ShowCoreBucket/shop/assets"), (UID_TAG, "u1")]);
         let earlier = tags(&[(CLUSTER_TAG, "c1"), (OWNER_TAG, "ShowCoreBucket/shop/assets"), (UID_TAG, "u0")]);
-        let table: Vec<(&str, Option<&BTreeMap<String, String>>, bool, fn(&Claim) -> bool)> = vec![
+        let table: Vec<Row<'_>> = vec![
             ("all three tags", Some(&ours), false, |c| *c == Claim::Ours),
             ("tags unreadable, id not pinned", None, false, |c| *c == Claim::Unknown),
             ("tags unreadable, id pinned", None, true, |c| *c == Claim::Ours),

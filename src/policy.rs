@@ -97,8 +97,13 @@ pub fn merged(policy: Option<&Value>, wanted: &[Value], place: &Place) -> Value 
 /// A foreign Allow in words: `Allow s3:GetObject to *`.
 pub fn in_words(statement: &Value) -> String {
     let list = |key: &str| strings(statement.get(key)).into_iter().collect::<Vec<_>>().join(", ");
-    let action = if statement.get("Action").is_some() { list("Action") } else { format!("all but {}", list("NotAction")) };
-    let whom = if statement.get("Principal").is_some() { list("Principal") } else { format!("all but {}", list("NotPrincipal")) };
+    let action =
+        if statement.get("Action").is_some() { list("Action") } else { format!("all but {}", list("NotAction")) };
+    let whom = if statement.get("Principal").is_some() {
+        list("Principal")
+    } else {
+        format!("all but {}", list("NotPrincipal"))
+    };
     format!("Allow {action} to {whom}")
 }
 
@@ -126,11 +131,13 @@ fn is_within(principal: &str, place: &Place) -> bool {
 
 /// `StringEquals` on `aws:PrincipalAccount` keeps everybody else out, whatever `Principal` says.
 fn within_account_by_condition(statement: &Value, place: &Place) -> bool {
-    let Some(Value::Object(equals)) = statement.get("Condition").and_then(|condition| condition.get("StringEquals")) else {
+    let Some(Value::Object(equals)) = statement.get("Condition").and_then(|condition| condition.get("StringEquals"))
+    else {
         return false;
     };
     equals.iter().any(|(key, accounts)| {
-        key.eq_ignore_ascii_case("aws:PrincipalAccount") && strings(Some(accounts)) == BTreeSet::from([place.account_id.clone()])
+        key.eq_ignore_ascii_case("aws:PrincipalAccount")
+            && strings(Some(accounts)) == BTreeSet::from([place.account_id.clone()])
     })
 }
 
@@ -176,6 +183,7 @@ mod tests {
         Place { account_id: "111122223333".into(), partition: "aws".into(), region: "eu-central-1".into() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the tables give literals")]
     fn allow(principal: Value) -> Value {
         json!({ "Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": format!("{ARN}/*") })
     }
@@ -203,12 +211,20 @@ mod tests {
             ("everybody, in a map", allow(json!({ "AWS": "*" })), true),
             ("another account", allow(json!({ "AWS": "999999999999" })), true),
             ("a service", allow(json!({ "Service": "logging.s3.amazonaws.com" })), true),
-            ("one of ours and one of theirs", allow(json!({ "AWS": ["111122223333", "arn:aws:iam::999999999999:root"] })), true),
+            (
+                "one of ours and one of theirs",
+                allow(json!({ "AWS": ["111122223333", "arn:aws:iam::999999999999:root"] })),
+                true,
+            ),
             ("the account", allow(json!({ "AWS": "111122223333" })), false),
             ("a role of the account", allow(json!({ "AWS": "arn:aws:iam::111122223333:role/app" })), false),
             ("everybody of the account", conditioned, false),
             ("an account that begins like ours", allow(json!({ "AWS": "arn:aws:iam::1111222233334:root" })), true),
-            ("NotPrincipal", json!({ "Effect": "Allow", "NotPrincipal": { "AWS": "111122223333" }, "Action": "s3:*", "Resource": ARN }), true),
+            (
+                "NotPrincipal",
+                json!({ "Effect": "Allow", "NotPrincipal": { "AWS": "111122223333" }, "Action": "s3:*", "Resource": ARN }),
+                true,
+            ),
             ("a Deny", json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN }), false),
         ];
         for (situation, statement, foreign) in table {
@@ -220,7 +236,8 @@ mod tests {
     #[test]
     fn merging_keeps_what_is_not_ours_and_drops_foreign_allows_and_statements_of_ours_that_are_no_longer_wanted() {
         let deny = json!({ "Sid": "theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": ARN });
-        let [acl, write] = cloudtrail_delivery(ARN, &["arn:aws:cloudtrail:*:111122223333:trail/*".into()], None, &["111122223333"]);
+        let [acl, write] =
+            cloudtrail_delivery(ARN, &["arn:aws:cloudtrail:*:111122223333:trail/*".into()], None, &["111122223333"]);
         let policy = json!({ "Statement": [deny, allow(json!("*")), acl, write, tls_only(ARN)] });
         let wanted = [tls_only(ARN)];
         let merged = merged(Some(&policy), &wanted, &place());

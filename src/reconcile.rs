@@ -5,32 +5,27 @@
 //!           AWS, Secret  pure     status, Events                    one step of the plan at a time
 //! ```
 
-use std::{borrow::Cow, collections::BTreeMap, convert::Infallible, fmt::Debug, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     jiff::{SignedDuration, Timestamp},
 };
-use kube::{
-    Api, CustomResourceExt, Resource, ResourceExt,
-    core::{DeserializeGuard, NamespaceResourceScope},
-    runtime::controller::Action,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use kube::{Api, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use serde_json::json;
 use tracing::Instrument;
 
 use crate::{
-    aws::Clients,
+    aws::Trust,
     backoff::jitter,
     conditions::{self, Telling, whole_seconds},
     context::Context,
-    decision::{Decision, Finalizer, LookAgain, Presence, Step, Wanted},
+    decision::{Decision, Finalizer, LookAgain, Presence, Step, Verdict, Wanted},
     error::{Class, Failure},
-    ownership::{Owner, PIN_ANNOTATION, Pin, Place},
+    kind::{Kind, Look, Order},
+    ownership::{Owner, PIN_ANNOTATION, Pin},
     report,
-    spec::{DeletionPolicy, DriftPolicy},
-    status::Status,
+    spec::DeletionPolicy,
 };
 
 /// Keeps the object until AWS no longer has its resource.
@@ -40,99 +35,7 @@ pub const PAUSED_ANNOTATION: &str = "showcore.io/paused";
 /// Most looks of one pass; what is still to do then is done by the next.
 const MAX_ROUNDS: usize = 6;
 
-/// A kind of store: its CRD type, and the four steps.
-pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + CustomResourceExt
-    + Clone
-    + Debug
-    + DeserializeOwned
-    + Serialize
-    + Send
-    + Sync
-    + 'static
-{
-    /// `ShowCoreBucket` and the like.
-    const KIND: &'static str;
-    /// The spec.
-    type Spec: Send + Sync;
-    /// What one look gathers.
-    type Seen: Send + Sync;
-    /// One mutation, as data.
-    type Step: Step;
-
-    /// The spec.
-    fn spec(&self) -> &Self::Spec;
-    /// The status as last written.
-    fn status(&self) -> &Status;
-    /// Region of the spec.
-    fn region(&self) -> Option<&str>;
-    /// Drift policy of the spec.
-    fn drift_policy(&self) -> DriftPolicy;
-    /// Deletion policy of the spec.
-    fn deletion_policy(&self) -> DeletionPolicy;
-    /// The resource's name in AWS.
-    fn identifier(&self, place: &Place) -> String;
-
-    /// Gathers all that a decision needs.
-    fn observe(&self, look: &Look<'_>) -> impl Future<Output = Result<Self::Seen, Failure>> + Send;
-    /// Decides. Pure: no I/O, no clock, no randomness.
-    fn decide(wanted: &Wanted<'_, Self::Spec>, seen: &Self::Seen, now: Timestamp) -> Decision<Self::Step>;
-    /// Performs one step, idempotently.
-    fn act(&self, order: &Order<Self::Step>, look: &Look<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
-}
-
-/// What `observe` and `act` work with.
-pub struct Look<'a> {
-    /// Clients, clock, settings.
-    pub cx: &'a Context,
-    /// AWS clients of the object's region.
-    pub aws: Clients,
-    /// Where the operator acts.
-    pub place: Place,
-    /// The resource's name in AWS.
-    pub identifier: String,
-    /// Whom its tags must name.
-    pub owner: Owner,
-    /// Whether the object is being deleted.
-    pub deleting: bool,
-}
-
-impl Look<'_> {
-    /// Sends an AWS call: counted, and its error classified.
-    pub async fn send<T, E>(
-        &self,
-        call: &str,
-        future: impl Future<
-            Output = Result<
-                T,
-                aws_smithy_runtime_api::client::result::SdkError<
-                    E,
-                    aws_smithy_runtime_api::client::orchestrator::HttpResponse,
-                >,
-            >,
-        >,
-    ) -> Result<T, Failure>
-    where
-        E: aws_smithy_types::error::metadata::ProvideErrorMetadata + Debug,
-    {
-        crate::aws::send(call, &self.cx.metrics, future).await
-    }
-}
-
-/// A step of a decision that was made on a fresh look (rule 5). Only [`Fresh::orders`] makes one, and `act` takes
-/// nothing else.
-#[derive(Debug)]
-pub struct Order<S>(S);
-
-impl<S> Order<S> {
-    /// The step.
-    pub fn step(&self) -> &S {
-        &self.0
-    }
-}
-
-/// A decision made on a fresh look: [`decide`] reads AWS itself, just before.
+/// A decision made on a fresh look: [`decide`] reads AWS itself, just before. Only such a decision gives orders.
 struct Fresh<S>(Decision<S>);
 
 impl<S: Step> Fresh<S> {
@@ -147,7 +50,12 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: Arc<Contex
         Ok(object) => object.clone(),
         Err(invalid) => {
             // Another version's object, or one stored under an older schema. It stalls alone.
-            tracing::error!(kind = K::KIND, name = invalid.metadata.name, error = invalid.error, "a stored object cannot be read");
+            tracing::error!(
+                kind = K::KIND,
+                name = invalid.metadata.name,
+                error = invalid.error,
+                "a stored object cannot be read"
+            );
             cx.metrics.pass(K::KIND, "unreadable");
             return Ok(Action::requeue(jitter(cx.timing.backoff_max)));
         }
@@ -158,28 +66,31 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: Arc<Contex
     let result = tokio::time::timeout(cx.timing.pass, pass(&cx, object)).instrument(span.clone()).await;
     let _entered = span.enter();
     let (outcome, delay) = match result {
-        Ok(Ok(Some(look))) => {
-            cx.memory.succeeded(&uid);
-            ("done", cx.timing.until(look))
-        }
         Ok(Ok(None)) => {
             cx.memory.forget(&uid);
             cx.metrics.pass(K::KIND, "gone");
             return Ok(Action::await_change());
         }
+        Ok(Ok(Some(look))) => {
+            cx.memory.succeeded(&uid);
+            ("done", cx.timing.until(look))
+        }
         Ok(Err(failure)) if failure.class == Class::Wait => ("waiting", cx.timing.until(LookAgain::Soon)),
         Ok(Err(failure)) => {
             tracing::warn!(reason = failure.reason, code = failure.code, "{failure}");
-            let delay = cx.memory.failed(&uid, cx.timing.backoff_min, cx.timing.backoff_max);
-            (if failure.class == Class::Stalled { "stalled" } else { "failed" }, delay)
+            (if failure.class == Class::Stalled { "stalled" } else { "failed" }, backoff(&cx, &uid))
         }
         Err(_) => {
             tracing::warn!("the pass took longer than {:?} and was given up", cx.timing.pass);
-            ("timeout", cx.memory.failed(&uid, cx.timing.backoff_min, cx.timing.backoff_max))
+            ("timeout", backoff(&cx, &uid))
         }
     };
     cx.metrics.pass(K::KIND, outcome);
     Ok(Action::requeue(jitter(delay)))
+}
+
+fn backoff(cx: &Context, uid: &str) -> Duration {
+    cx.memory.failed(uid, cx.timing.backoff_min, cx.timing.backoff_max)
 }
 
 /// `None` when the object needs no further looks.
@@ -194,37 +105,70 @@ async fn pass<K: Kind>(cx: &Context, object: K) -> Result<Option<LookAgain>, Fai
         Err(failure) => return Err(tell_blind(cx, object, failure).await),
     };
     let mut object = if deleting { object } else { pinned(&look, object).await? };
-    let mut settled = BTreeMap::new();
     let mut done: Vec<K::Step> = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        let (decision, now) = match decide(&look, &object, &settled).await {
+        let (mut decision, now) = match decide(&look, &object).await {
             Ok(decided) => decided,
             Err(failure) => return Err(tell_blind(cx, object, failure).await),
         };
         if decision.0.finalizer == Finalizer::Release {
+            same_account(&look).await?;
             release(cx, &object, &decision.0).await?;
             return Ok(None);
         }
+        let basis = Basis::of(&object);
         object = tell(cx, object, &decision.0, now).await?;
         object = pin_id(cx, object, decision.0.facts.id.as_deref()).await?;
+        if Basis::of(&object) != basis {
+            // Edited, paused or deleted since it was decided upon: what was decided is not done any more.
+            return Ok(Some(LookAgain::Now));
+        }
         let orders = decision.orders();
         if orders.is_empty() {
             return Ok(Some(decision.0.look_again));
         }
-        if orders.iter().any(|order| done.contains(order.step())) {
-            // AWS accepted it and does not show it yet: it is not sent again at once.
-            return Ok(Some(LookAgain::Soon));
-        }
         for order in orders {
+            if done.contains(order.step()) {
+                let message = "AWS accepted it and does not show it yet; looking again before it is sent again";
+                return Err(Failure::own(order.step().call(), Class::Retry, "NotShownYet", message));
+            }
             if let Err(failure) = carry_out(&look, &object, &order).await {
-                tell(cx, object, &decision.0.failed(&failure), now).await?;
+                let failed = decision.0.failed(&failure);
+                cx.memory.remember_failure(&look.owner.uid, basis.generation, failure.clone());
+                tell(cx, object, &failed, now).await?;
                 return Err(failure);
             }
-            settled.extend(order.step().settles());
+            if let Some((field, value)) = order.step().settles() {
+                // AWS never shows it, so it is written down at once: a later failure must not lose it.
+                decision.0.facts.applied.get_or_insert_default().insert(field, value);
+                object = tell(cx, object, &decision.0, now).await?;
+            }
             done.push(order.0);
         }
     }
-    Ok(Some(LookAgain::Soon))
+    Ok(Some(LookAgain::Now))
+}
+
+/// What of an object a decision rests on, apart from its status, which is ours.
+#[derive(PartialEq, Eq)]
+struct Basis {
+    generation: i64,
+    deleting: bool,
+    paused: bool,
+}
+
+impl Basis {
+    fn of<K: Kind>(object: &K) -> Self {
+        Self {
+            generation: object.meta().generation.unwrap_or_default(),
+            deleting: object.meta().deletion_timestamp.is_some(),
+            paused: paused(object),
+        }
+    }
+}
+
+fn paused<K: Kind>(object: &K) -> bool {
+    object.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true")
 }
 
 /// The cached object, or a fresh one if the cache is behind what we wrote ourselves.
@@ -244,7 +188,7 @@ async fn look<'a, K: Kind>(cx: &'a Context, object: &K, deleting: bool) -> Resul
         let message = "no region is known: set spec.region, or give the operator --region or AWS_REGION";
         Failure::own("region", Class::Stalled, "NoRegion", message)
     })?;
-    let place = cx.aws.place(region, &cx.metrics).await?;
+    let place = cx.aws.place(region, &cx.metrics, Trust::Recent).await?;
     let owner = Owner {
         cluster: cx.cluster_id.clone(),
         object: format!("{}/{}/{}", K::KIND, object.namespace().unwrap_or_default(), object.name_any()),
@@ -252,6 +196,17 @@ async fn look<'a, K: Kind>(cx: &'a Context, object: &K, deleting: bool) -> Resul
     };
     let identifier = object.identifier(&place);
     Ok(Look { cx, aws: cx.aws.clients(region), place, identifier, owner, deleting })
+}
+
+/// Asks STS again, before something is made and before "not found" is believed for good: credentials may have changed,
+/// and in another account nothing is found.
+async fn same_account(look: &Look<'_>) -> Result<(), Failure> {
+    let now = look.cx.aws.place(&look.place.region, &look.cx.metrics, Trust::Nothing).await?;
+    if now == look.place {
+        return Ok(());
+    }
+    let message = format!("the credentials are now of the account {}; looking again", now.account_id);
+    Err(Failure::own("sts:GetCallerIdentity", Class::Retry, "AccountChanged", message))
 }
 
 /// The finalizer and the intention are on the object before anything is made in AWS.
@@ -280,7 +235,7 @@ async fn pinned<K: Kind>(look: &Look<'_>, object: K) -> Result<K, Failure> {
 /// would otherwise look lost.
 async fn pin_id<K: Kind>(cx: &Context, object: K, id: Option<&str>) -> Result<K, Failure> {
     let (Some(id), Some(mut known)) = (id, pin(&object)) else { return Ok(object) };
-    if known.id.is_some() || object.meta().deletion_timestamp.is_some() {
+    if known.id.is_some() {
         return Ok(object);
     }
     known.id = Some(id.to_owned());
@@ -291,20 +246,12 @@ fn pin<K: Kind>(object: &K) -> Option<Pin> {
     object.annotations().get(PIN_ANNOTATION).and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// Looks, and decides on what was seen. `settled` is what this pass has applied and AWS never shows.
-async fn decide<K: Kind>(
-    look: &Look<'_>,
-    object: &K,
-    settled: &BTreeMap<String, String>,
-) -> Result<(Fresh<K::Step>, Timestamp), Failure> {
+/// Looks, and decides on what was seen.
+async fn decide<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Fresh<K::Step>, Timestamp), Failure> {
     let presence = presence(look, object).await?;
     let seen = object.observe(look).await?;
     let now = whole_seconds(look.cx.clock.now().await?);
     let pin = pin(object);
-    let mut status = Cow::Borrowed(object.status());
-    if !settled.is_empty() {
-        status.to_mut().applied.get_or_insert_default().extend(settled.clone());
-    }
     let wanted = Wanted {
         spec: object.spec(),
         name: &object.name_any(),
@@ -313,13 +260,12 @@ async fn decide<K: Kind>(
         owner: &look.owner,
         place: &look.place,
         pin: pin.as_ref(),
-        status: &status,
+        status: object.status(),
         drift_policy: object.drift_policy(),
         not_found_grace: SignedDuration::try_from(look.cx.timing.not_found_grace).unwrap_or(SignedDuration::MAX),
     };
     let decision = K::decide(&wanted, &seen, now);
-    let paused = object.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true");
-    Ok((Fresh(if paused { decision.paused() } else { decision }), now))
+    Ok((Fresh(if paused(object) { decision.paused() } else { decision }), now))
 }
 
 /// While the CRD itself is being deleted, every object is treated as `Retain` (rule 2).
@@ -336,15 +282,29 @@ async fn presence<K: Kind>(look: &Look<'_>, object: &K) -> Result<Presence, Fail
     Ok(Presence::Absent(if stays { object.deletion_policy() } else { DeletionPolicy::Retain }))
 }
 
+/// Writes what was decided. While a step that failed is tried again, its failure stays told: conditions that flip at
+/// every try would tell the same Event again and again.
 async fn tell<K: Kind>(cx: &Context, object: K, decision: &Decision<K::Step>, now: Timestamp) -> Result<K, Failure> {
     let generation = object.meta().generation.unwrap_or_default();
-    let next = conditions::status(object.status(), decision, generation, now);
-    report::status(cx, object, next, decision.steps.iter().any(Step::creates)).await
+    let last = cx.memory.failure(&object.uid().unwrap_or_default(), generation);
+    let again = last.filter(|failure| decision.steps.iter().any(|step| step.call() == failure.call));
+    let next = match again {
+        Some(failure) => conditions::status(object.status(), &decision.clone().failed(&failure), generation, now),
+        None => conditions::status(object.status(), decision, generation, now),
+    };
+    report::status(cx, object, next, decision.steps.iter().any(Step::guarded)).await
 }
 
+/// Tells that nothing could be seen. One failed look takes nothing away from a store: what AWS will answer again soon
+/// is told only if it lasts.
 async fn tell_blind<K: Kind>(cx: &Context, object: K, failure: Failure) -> Failure {
+    const LASTS: u32 = 3;
+    let failures = cx.memory.failures(&object.uid().unwrap_or_default());
+    if failure.class != Class::Stalled && failures < LASTS {
+        return failure;
+    }
     if let Ok(now) = cx.clock.now().await
-        && let Err(second) = report::blind(cx, object, &failure, now).await
+        && let Err(second) = report::blind(cx, object, &failure, whole_seconds(now)).await
     {
         tracing::warn!(%second, "the status was not written");
     }
@@ -352,12 +312,16 @@ async fn tell_blind<K: Kind>(cx: &Context, object: K, failure: Failure) -> Failu
 }
 
 async fn carry_out<K: Kind>(look: &Look<'_>, object: &K, order: &Order<K::Step>) -> Result<(), Failure> {
-    tracing::info!(call = order.step().call(), changes = order.step().changes().join(", "), "acting");
+    let step = order.step();
+    if step.guarded() {
+        same_account(look).await?;
+    }
+    tracing::info!(call = step.call(), changes = step.changes().join(", "), "acting");
     object.act(order, look).await
 }
 
 async fn release<K: Kind>(cx: &Context, object: &K, decision: &Decision<K::Step>) -> Result<(), Failure> {
-    if let crate::decision::Verdict::Working(why) = &decision.verdict {
+    if let Verdict::Working(why) = &decision.verdict {
         let telling = Telling { warning: false, reason: why.reason.to_owned(), note: why.message.clone() };
         report::tell(cx, object, &telling).await;
     }

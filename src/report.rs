@@ -12,7 +12,7 @@ use crate::{
     conditions::{self, Telling},
     context::Context,
     error::Failure,
-    reconcile::Kind,
+    kind::Kind,
     status::Status,
 };
 
@@ -28,10 +28,10 @@ pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention:
     if *before == status && !intention {
         return Ok(object);
     }
-    let mut metadata = json!({ "name": object.name_any(), "namespace": object.namespace() });
+    // The uid: never onto an object that was made again under the same name.
+    let mut metadata = json!({ "name": object.name_any(), "namespace": object.namespace(), "uid": object.uid() });
     if intention {
         metadata["resourceVersion"] = json!(object.resource_version());
-        metadata["uid"] = json!(object.uid());
     }
     let body = json!({
         "apiVersion": K::api_version(&()),

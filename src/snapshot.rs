@@ -1,6 +1,6 @@
 //! Final snapshots: their names, and what must be seen of one before the finalizer goes. Pure.
 
-use crate::decision::{Verdict, note};
+use crate::{decision::Verdict, error::note};
 
 /// A final snapshot, as AWS answers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub fn next_name(identifier: &str, uid: &str, made: &[FinalSnapshot]) -> String 
 pub fn verify(identifier: &str, source: &str, made: &[FinalSnapshot]) -> Result<(), Verdict> {
     // By its counter: AWS does not promise an order.
     let number = |snapshot: &&FinalSnapshot| snapshot.id.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
-    let newest = made.iter().filter(|snapshot| snapshot.source.as_deref().is_none_or(|of| of == source)).max_by_key(number);
+    let newest =
+        made.iter().filter(|snapshot| snapshot.source.as_deref().is_none_or(|of| of == source)).max_by_key(number);
     let Some(snapshot) = newest else {
         let message = format!(
             "{identifier} is gone and its final snapshot is not found: somebody deleted it without one. Set deletionPolicy: Delete \

@@ -108,7 +108,6 @@ pub fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-
 /// The store's weekly maintenance window.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]

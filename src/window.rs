@@ -8,11 +8,13 @@ const WEEK: i32 = 7 * DAY;
 /// Whether the weekly window (`sun:05:00-sun:06:00`, UTC) is open. A window that cannot be read is never open: a
 /// disruptive change waits rather than happens at a time that nobody chose.
 pub fn is_open(window: &str, now: Timestamp) -> bool {
-    let Some((start, end)) = window.split_once('-').and_then(|(start, end)| Some((minute(start)?, minute(end)?))) else {
+    let Some((start, end)) = window.split_once('-').and_then(|(start, end)| Some((minute(start)?, minute(end)?)))
+    else {
         return false;
     };
     let now = now.to_zoned(TimeZone::UTC);
-    let minute = i32::from(now.weekday().to_monday_zero_offset()) * DAY + i32::from(now.hour()) * 60 + i32::from(now.minute());
+    let minute =
+        i32::from(now.weekday().to_monday_zero_offset()) * DAY + i32::from(now.hour()) * 60 + i32::from(now.minute());
     // A window may run over the end of the week.
     (minute - start).rem_euclid(WEEK) < (end - start).rem_euclid(WEEK)
 }

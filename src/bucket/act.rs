@@ -1,8 +1,8 @@
 //! One step against S3. Each says the whole setting it writes, so doing it twice is harmless.
 
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Delete, ObjectIdentifier, ObjectOwnership,
-    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Delete, ObjectIdentifier,
+    ObjectOwnership, OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
     ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging,
     VersioningConfiguration,
 };
@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{
 use super::decide::Step;
 use crate::{
     error::{Class, Failure},
-    reconcile::Look,
+    kind::Look,
 };
 
 pub(super) async fn act(step: &Step, look: &Look<'_>) -> Result<(), Failure> {
@@ -45,16 +45,22 @@ pub(super) async fn act(step: &Step, look: &Look<'_>) -> Result<(), Failure> {
         Step::PutOwnershipControls => {
             let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
             let controls = OwnershipControls::builder().rules(rule.map_err(built)?).build().map_err(built)?;
-            let request =
-                s3.put_bucket_ownership_controls().bucket(bucket).expected_bucket_owner(owner).ownership_controls(controls);
+            let request = s3
+                .put_bucket_ownership_controls()
+                .bucket(bucket)
+                .expected_bucket_owner(owner)
+                .ownership_controls(controls);
             look.send(call, request.send()).await.map(drop)
         }
         Step::PutEncryption => put_encryption(call, look).await,
         Step::PutVersioning { enabled } => {
             let status = if *enabled { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
             let configuration = VersioningConfiguration::builder().status(status).build();
-            let request =
-                s3.put_bucket_versioning().bucket(bucket).expected_bucket_owner(owner).versioning_configuration(configuration);
+            let request = s3
+                .put_bucket_versioning()
+                .bucket(bucket)
+                .expected_bucket_owner(owner)
+                .versioning_configuration(configuration);
             look.send(call, request.send()).await.map(drop)
         }
         Step::PutPolicy { policy, .. } => {
@@ -86,7 +92,8 @@ async fn put_encryption(call: &str, look: &Look<'_>) -> Result<(), Failure> {
     let before = crate::aws::found(answer, &["ServerSideEncryptionConfigurationNotFoundError"])?
         .and_then(|answer| answer.server_side_encryption_configuration)
         .and_then(|configuration| configuration.rules.into_iter().next());
-    let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build().map_err(built)?;
+    let default =
+        ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build().map_err(built)?;
     let rule = match before {
         Some(mut rule) => {
             rule.apply_server_side_encryption_by_default = Some(default);

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::{Bucket, Purpose, Seen, ShowCoreBucketSpec};
 use crate::{
-    decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict, note},
+    decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict},
     drift::{ABSENT, Field, tag_fields},
+    error::note,
     ownership::is_owner_tag,
     policy,
     spec::DeletionPolicy,
@@ -78,15 +79,17 @@ impl decision::Step for Step {
             Self::PutPublicAccessBlock => vec!["publicAccessBlock: all four on".into()],
             Self::PutOwnershipControls => vec!["objectOwnership: BucketOwnerEnforced".into()],
             Self::PutEncryption => vec!["encryption: AES256".into()],
-            Self::PutVersioning { enabled } => vec![format!("versioning: {}", if *enabled { "on" } else { "suspended" })],
+            Self::PutVersioning { enabled } => {
+                vec![format!("versioning: {}", if *enabled { "on" } else { "suspended" })]
+            }
             Self::PutPolicy { changes, .. } | Self::PutTags { changes, .. } => changes.clone(),
             Self::Empty => vec!["delete objects, versions and delete markers".into()],
             Self::Delete => vec!["delete the bucket".into()],
         }
     }
 
-    fn creates(&self) -> bool {
-        matches!(self, Self::Create { .. })
+    fn guarded(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Empty | Self::Delete)
     }
 }
 
@@ -129,9 +132,15 @@ fn not_to_be_seen(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
     }
     let why = match seen {
         Seen::Elsewhere => format!("a bucket of this name is in another region than {}", wanted.place.region),
-        _ => "S3 lets us not look at it: it belongs to another account, or the operator's role lacks s3:GetBucketTagging".to_owned(),
+        _ => {
+            "S3 lets us not look at it: it belongs to another account, or the operator's role lacks s3:GetBucketTagging"
+                .to_owned()
+        }
     };
-    let message = format!("{}: {why}; nothing is written to it. Choose another bucketName, or grant the permission", wanted.identifier);
+    let message = format!(
+        "{}: {why}; nothing is written to it. Choose another bucketName, or grant the permission",
+        wanted.identifier
+    );
     Decision::rest(Verdict::Stalled(note("NotOurs", message)), Encrypted::Unknown, Facts::default())
 }
 
@@ -172,7 +181,8 @@ fn fields(wanted: &Wanted<'_>, bucket: &Bucket) -> Vec<Field> {
     let spec = wanted.spec;
     let mut fields = vec![
         public_access(bucket),
-        Field::exact("objectOwnership", &"BucketOwnerEnforced", &bucket.ownership.as_deref().unwrap_or("none")).security(),
+        Field::exact("objectOwnership", &"BucketOwnerEnforced", &bucket.ownership.as_deref().unwrap_or("none"))
+            .security(),
         sse(bucket),
         versioning(spec.versioning, bucket.versioning.as_deref()),
     ];
@@ -299,7 +309,10 @@ fn steps(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparison) -> Vec<Ste
     let names = compared.to_correct(wanted.drift_policy);
     let has = |name: &str| names.contains(&name);
     let of = |prefix: &str| -> Vec<String> {
-        let differing = compared.differences.iter().filter(|d| d.field.name.starts_with(prefix) && names.contains(&d.field.name.as_str()));
+        let differing = compared
+            .differences
+            .iter()
+            .filter(|d| d.field.name.starts_with(prefix) && names.contains(&d.field.name.as_str()));
         differing.map(|d| format!("{}: {}", d.field.name, d.field.desired)).collect()
     };
     let mut steps = Vec::new();
@@ -340,13 +353,18 @@ fn remove(wanted: &Wanted<'_>, bucket: &Bucket, policy: DeletionPolicy) -> Decis
         Decision::rest(Verdict::Working(note("Deleting", message)), Encrypted::Unknown, Facts::default())
     };
     if policy == DeletionPolicy::Retain {
-        let tags = bucket.tags.iter().filter(|(key, _)| !is_owner_tag(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let tags =
+            bucket.tags.iter().filter(|(key, _)| !is_owner_tag(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
         return working(format!("the bucket {} is retained; its owner tags are being taken off", wanted.identifier))
             .with_steps(vec![Step::PutTags { tags, changes: vec!["take off the owner tags".into()] }]);
     }
     match (bucket.has_objects, wanted.spec.empty_on_delete) {
-        (Some(false), _) => working(format!("the empty bucket {} is being deleted", wanted.identifier)).with_steps(vec![Step::Delete]),
-        (_, true) => working(format!("the bucket {} is being emptied", wanted.identifier)).with_steps(vec![Step::Empty]),
+        (Some(false), _) => {
+            working(format!("the empty bucket {} is being deleted", wanted.identifier)).with_steps(vec![Step::Delete])
+        }
+        (_, true) => {
+            working(format!("the bucket {} is being emptied", wanted.identifier)).with_steps(vec![Step::Empty])
+        }
         (_, false) => {
             let message = format!(
                 "the bucket {} holds objects, versions or delete markers and is not deleted: empty it, or set emptyOnDelete: true, \
@@ -418,7 +436,7 @@ fn host(wanted: &Wanted<'_>) -> String {
     format!("{}.s3.{}.{suffix}", wanted.identifier, wanted.place.region)
 }
 
-/// A bucket has no immutable id, so its tags are all that tells whose it is. PutBucketTagging replaces the whole set,
+/// A bucket has no immutable id, so its tags are all that tells whose it is. `PutBucketTagging` replaces the whole set,
 /// so the command names the tags that are there too.
 fn retag_hint(wanted: &Wanted<'_>, bucket: &Bucket) -> String {
     let mut tags = bucket.tags.clone();

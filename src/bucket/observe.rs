@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{aws::found, error::Failure, reconcile::Look};
+use crate::{aws::found, error::Failure, kind::Look};
 
 /// What one look gathers.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,8 @@ pub struct PublicAccessBlock {
 }
 
 /// Codes with which S3 answers a request for a bucket of another region.
-const ELSEWHERE: &[&str] = &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
+const ELSEWHERE: &[&str] =
+    &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
 
 pub(super) async fn observe(look: &Look<'_>) -> Result<Seen, Failure> {
     let tags = match tags(look).await {
@@ -80,12 +81,21 @@ pub(super) async fn observe(look: &Look<'_>) -> Result<Seen, Failure> {
         policy(look),
         has_objects(look),
     )?;
-    Ok(Seen::Present(Box::new(Bucket { tags, encryption, public_access_block, ownership, versioning, policy, has_objects })))
+    Ok(Seen::Present(Box::new(Bucket {
+        tags,
+        encryption,
+        public_access_block,
+        ownership,
+        versioning,
+        policy,
+        has_objects,
+    })))
 }
 
 /// The bucket's tags; `None` if there is no such bucket.
 async fn tags(look: &Look<'_>) -> Result<Option<BTreeMap<String, String>>, Failure> {
-    let request = look.aws.s3.get_bucket_tagging().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let request =
+        look.aws.s3.get_bucket_tagging().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
     match look.send("s3:GetBucketTagging", request.send()).await {
         Ok(answer) => Ok(Some(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())),
         Err(failure) if failure.is(&["NoSuchTagSet"]) => Ok(Some(BTreeMap::new())),
@@ -95,7 +105,8 @@ async fn tags(look: &Look<'_>) -> Result<Option<BTreeMap<String, String>>, Failu
 }
 
 async fn encryption(look: &Look<'_>) -> Result<Option<Sse>, Failure> {
-    let request = look.aws.s3.get_bucket_encryption().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let request =
+        look.aws.s3.get_bucket_encryption().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
     let answer = look.send("s3:GetBucketEncryption", request.send()).await;
     let answer = found(answer, &["ServerSideEncryptionConfigurationNotFoundError"])?;
     Ok(answer.and_then(|answer| answer.server_side_encryption_configuration).and_then(|configuration| {
@@ -105,7 +116,8 @@ async fn encryption(look: &Look<'_>) -> Result<Option<Sse>, Failure> {
 }
 
 async fn public_access_block(look: &Look<'_>) -> Result<Option<PublicAccessBlock>, Failure> {
-    let request = look.aws.s3.get_public_access_block().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let request =
+        look.aws.s3.get_public_access_block().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
     let answer = look.send("s3:GetPublicAccessBlock", request.send()).await;
     let answer = found(answer, &["NoSuchPublicAccessBlockConfiguration"])?;
     Ok(answer.and_then(|answer| answer.public_access_block_configuration).map(|block| PublicAccessBlock {
@@ -117,8 +129,12 @@ async fn public_access_block(look: &Look<'_>) -> Result<Option<PublicAccessBlock
 }
 
 async fn ownership(look: &Look<'_>) -> Result<Option<String>, Failure> {
-    let request =
-        look.aws.s3.get_bucket_ownership_controls().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let request = look
+        .aws
+        .s3
+        .get_bucket_ownership_controls()
+        .bucket(&look.identifier)
+        .expected_bucket_owner(&look.place.account_id);
     let answer = look.send("s3:GetBucketOwnershipControls", request.send()).await;
     let answer = found(answer, &["OwnershipControlsNotFoundError"])?;
     let rules = answer.and_then(|answer| answer.ownership_controls).map(|controls| controls.rules).unwrap_or_default();
@@ -126,13 +142,15 @@ async fn ownership(look: &Look<'_>) -> Result<Option<String>, Failure> {
 }
 
 async fn versioning(look: &Look<'_>) -> Result<Option<String>, Failure> {
-    let request = look.aws.s3.get_bucket_versioning().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let request =
+        look.aws.s3.get_bucket_versioning().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
     let answer = look.send("s3:GetBucketVersioning", request.send()).await?;
     Ok(answer.status.map(|status| status.as_str().to_owned()))
 }
 
 async fn policy(look: &Look<'_>) -> Result<Option<Value>, Failure> {
-    let request = look.aws.s3.get_bucket_policy().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let request =
+        look.aws.s3.get_bucket_policy().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
     let answer = found(look.send("s3:GetBucketPolicy", request.send()).await, &["NoSuchBucketPolicy"])?;
     // A policy that is no JSON is rewritten: S3 itself refuses to store one.
     Ok(answer.and_then(|answer| answer.policy).map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)))

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use secrecy::ExposeSecret;
 
 use super::{Changes, CreateGroup, ShowCoreCache, Step, Strategy};
-use crate::{connection, decision::Step as _, error::Failure, reconcile::Look};
+use crate::{connection, decision::Step as _, error::Failure, kind::Look};
 
 pub(super) async fn act(object: &ShowCoreCache, step: &Step, look: &Look<'_>) -> Result<(), Failure> {
     let elasticache = &look.aws.elasticache;
@@ -43,13 +43,19 @@ pub(super) async fn act(object: &ShowCoreCache, step: &Step, look: &Look<'_>) ->
             look.send(call, request.send()).await.map(drop)
         }
         Step::IncreaseReplicas { replicas } => {
-            let request =
-                elasticache.increase_replica_count().replication_group_id(id).new_replica_count(*replicas).apply_immediately(true);
+            let request = elasticache
+                .increase_replica_count()
+                .replication_group_id(id)
+                .new_replica_count(*replicas)
+                .apply_immediately(true);
             look.send(call, request.send()).await.map(drop)
         }
         Step::DecreaseReplicas { replicas } => {
-            let request =
-                elasticache.decrease_replica_count().replication_group_id(id).new_replica_count(*replicas).apply_immediately(true);
+            let request = elasticache
+                .decrease_replica_count()
+                .replication_group_id(id)
+                .new_replica_count(*replicas)
+                .apply_immediately(true);
             look.send(call, request.send()).await.map(drop)
         }
         Step::AddTags { arn, tags } => {

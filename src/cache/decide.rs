@@ -8,8 +8,9 @@ use super::{Authentication, Group, Member, Seen, ShowCoreCacheSpec};
 use crate::{
     conditions::CREDENTIALS,
     connection::{Connection, SecretSeen},
-    decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Presence, Sighting, Standing, Verdict, note},
+    decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Presence, Sighting, Standing, Verdict},
     drift::{Field, tag_fields},
+    error::{Note, note},
     ownership::is_owner_tag,
     snapshot::{self, FinalSnapshot},
     spec::{DeletionPolicy, Disruption},
@@ -118,7 +119,9 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     let mended = names.contains(&"transitEncryption");
     match (secret_trouble, &verdict) {
         (Some(why), Verdict::Ready(_)) => verdict = why,
-        (_, Verdict::Stalled(why)) if mended && group.status != "create-failed" => verdict = Verdict::Working(why.clone()),
+        (_, Verdict::Stalled(why)) if mended && group.status != "create-failed" => {
+            verdict = Verdict::Working(why.clone())
+        }
         _ => {}
     }
     let mut decision = Decision::rest(verdict, encrypted, facts).with_steps(steps);
@@ -132,7 +135,9 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
         let window = seen.member.as_ref().map_or("", |member| member.maintenance_window.as_str());
         decision.pending = Some(note(
             "AwaitingWindow",
-            format!("waits for the maintenance window {window} (UTC): {what}. Set disruption: Immediate to have it at once"),
+            format!(
+                "waits for the maintenance window {window} (UTC): {what}. Set disruption: Immediate to have it at once"
+            ),
         ));
         decision.held.push(held);
     }
@@ -141,7 +146,12 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
 }
 
 /// What AWS does not answer now keeps its record: "not answered" is no removal.
-fn keep_unseen(applied: &mut BTreeMap<String, String>, seen: &Seen, group: &Group, before: Option<&BTreeMap<String, String>>) {
+fn keep_unseen(
+    applied: &mut BTreeMap<String, String>,
+    seen: &Seen,
+    group: &Group,
+    before: Option<&BTreeMap<String, String>>,
+) {
     for (name, value) in before.into_iter().flatten() {
         if unseen(name, seen, group) && !applied.contains_key(name) {
             applied.insert(name.clone(), value.clone());
@@ -151,7 +161,8 @@ fn keep_unseen(applied: &mut BTreeMap<String, String>, seen: &Seen, group: &Grou
 
 /// Whether a field is one that this look cannot compare: tags, and what the members answer or count.
 fn unseen(name: &str, seen: &Seen, group: &Group) -> bool {
-    let of_the_member = ["nodeType", "engine", "engineVersion", "maintenance.window"].contains(&name) || name.starts_with("network.");
+    let of_the_member =
+        ["nodeType", "engine", "engineVersion", "maintenance.window"].contains(&name) || name.starts_with("network.");
     (seen.tags.is_none() && name.starts_with("tags."))
         || (seen.member.is_none() && of_the_member)
         || (group.members.is_empty() && name == "replicas")
@@ -192,8 +203,10 @@ fn planned(wanted: &Wanted<'_>, seen: &Seen, group: &Group, names: &[&str], now:
     });
     let window = seen.member.as_ref().map_or("", |member| member.maintenance_window.as_str());
     let open = spec.disruption == Disruption::Immediate || window::is_open(window, now);
-    let something_pends =
-        seen.member.as_ref().is_some_and(|member| member.pending_node_type.is_some() || member.pending_engine_version.is_some());
+    let something_pends = seen
+        .member
+        .as_ref()
+        .is_some_and(|member| member.pending_node_type.is_some() || member.pending_engine_version.is_some());
     let grows = matches!(scale, Some(Step::IncreaseReplicas { .. }));
     let calm = (!calm.is_empty()).then(|| Step::Modify(Box::new(calm)));
     let disruptive = (!disruptive.is_empty()).then(|| Step::Modify(Box::new(disruptive)));
@@ -260,7 +273,12 @@ fn member_fields(wanted: &Wanted<'_>, group: &Group, member: &Member) -> Vec<Fie
     let node_type = member.pending_node_type.clone().unwrap_or_else(|| group.node_type.clone());
     let mut fields = vec![
         Field::exact("nodeType", &spec.node_type, &node_type),
-        fixed(Field::new("engine", spec.engine.name(), &*member.engine, member.engine.eq_ignore_ascii_case(spec.engine.name()))),
+        fixed(Field::new(
+            "engine",
+            spec.engine.name(),
+            &*member.engine,
+            member.engine.eq_ignore_ascii_case(spec.engine.name()),
+        )),
     ];
     if let Some(version) = &spec.engine_version {
         let observed = member.pending_engine_version.as_ref().unwrap_or(&member.engine_version);
@@ -270,12 +288,19 @@ fn member_fields(wanted: &Wanted<'_>, group: &Group, member: &Member) -> Vec<Fie
         fields.push(Field::exact("maintenance.window", window, &member.maintenance_window));
     }
     if let Some(groups) = &spec.network.security_group_ids {
-        let set = |groups: &[String]| groups.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let set = |groups: &[String]| {
+            groups.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+        };
         fields.push(Field::exact("network.securityGroupIDs", &set(groups), &set(&member.security_groups)));
     }
     if let Some(name) = &spec.network.subnet_group_name {
         let observed = member.subnet_group.clone().unwrap_or_default();
-        fields.push(fixed(Field::new("network.subnetGroupName", name, observed.clone(), observed.eq_ignore_ascii_case(name))));
+        fields.push(fixed(Field::new(
+            "network.subnetGroupName",
+            name,
+            observed.clone(),
+            observed.eq_ignore_ascii_case(name),
+        )));
     }
     fields
 }
@@ -364,7 +389,8 @@ fn connection(wanted: &Wanted<'_>, group: Option<&Group>) -> Connection {
         database: None,
         owned: policy != DeletionPolicy::Retain,
         password: authenticates(wanted),
-        ca: "Amazon Trust Services, which every system's trust store has: https://www.amazontrust.com/repository/".into(),
+        ca: "Amazon Trust Services, which every system's trust store has: https://www.amazontrust.com/repository/"
+            .into(),
     }
 }
 
@@ -378,7 +404,10 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, group: &Group, policy: DeletionPolic
         Decision::rest(Verdict::Working(note("Deleting", message)), Encrypted::Unknown, facts)
     };
     if group.status != "available" && group.status != "create-failed" {
-        return working(format!("the cache {} is {}; AWS accepts nothing else for it now", wanted.identifier, group.status));
+        return working(format!(
+            "the cache {} is {}; AWS accepts nothing else for it now",
+            wanted.identifier, group.status
+        ));
     }
     if policy == DeletionPolicy::Retain {
         let mut steps = Vec::new();
@@ -388,16 +417,21 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, group: &Group, policy: DeletionPolic
             steps.push(Step::WriteConnection { secret_uid: uid.clone(), connection: connection(wanted, Some(group)) });
         }
         let Some(tags) = &seen.tags else {
-            return working(format!("AWS does not answer the tags of {} now; looking again", wanted.identifier)).with_steps(steps);
+            return working(format!("AWS does not answer the tags of {} now; looking again", wanted.identifier))
+                .with_steps(steps);
         };
         let keys: BTreeSet<_> = tags.keys().filter(|key| is_owner_tag(key)).cloned().collect();
         if !keys.is_empty() {
             steps.push(Step::RemoveTags { arn: group.arn.clone(), keys });
         }
         if steps.is_empty() {
-            return Decision::release(format!("the cache {} is retained in AWS; its owner tags are off", wanted.identifier));
+            return Decision::release(format!(
+                "the cache {} is retained in AWS; its owner tags are off",
+                wanted.identifier
+            ));
         }
-        return working(format!("the cache {} is retained; its owner tags are being taken off", wanted.identifier)).with_steps(steps);
+        return working(format!("the cache {} is retained; its owner tags are being taken off", wanted.identifier))
+            .with_steps(steps);
     }
     let owner_tags = wanted.owner.tags();
     if seen.tags.as_ref().is_none_or(|tags| !owner_tags.iter().all(|(key, value)| tags.get(key) == Some(value))) {
@@ -443,16 +477,21 @@ fn verdict(wanted: &Wanted<'_>, group: &Group, encrypted: &Encrypted) -> Verdict
         "create-failed" => Verdict::Stalled(create_failed(wanted)),
         "creating" => Verdict::Working(note("Creating", "AWS is creating the group")),
         "deleting" => Verdict::Working(note("AWSAtWork", "the group is deleting")),
-        "available" if !group.nodes_available => Verdict::Working(note("AWSAtWork", "not every node of the group is available")),
+        "available" if !group.nodes_available => {
+            Verdict::Working(note("AWSAtWork", "not every node of the group is available"))
+        }
         "available" | "snapshotting" | "modifying" => match encrypted {
             Encrypted::No(why) => Verdict::Stalled(why.clone()),
             _ => Verdict::Ready(note("Available", "the cache serves, encrypted at rest and in transit")),
         },
-        other => Verdict::Working(note("UnknownStatus", format!("AWS answers the status {other}, which the operator does not know; it waits"))),
+        other => Verdict::Working(note(
+            "UnknownStatus",
+            format!("AWS answers the status {other}, which the operator does not know; it waits"),
+        )),
     }
 }
 
-fn create_failed(wanted: &Wanted<'_>) -> decision::Note {
+fn create_failed(wanted: &Wanted<'_>) -> Note {
     note(
         "CreateFailed",
         format!(
@@ -486,7 +525,10 @@ fn in_transit(group: &Group) -> &str {
 
 fn encrypted(group: &Group) -> Encrypted {
     if in_transit(group) != "required" {
-        return Encrypted::No(note("NotInTransit", format!("TLS is {}: connections without it are accepted", in_transit(group))));
+        return Encrypted::No(note(
+            "NotInTransit",
+            format!("TLS is {}: connections without it are accepted", in_transit(group)),
+        ));
     }
     let (reason, whose) = match group.kms_key {
         None => ("AWSOwnedKey", "ElastiCache's own key"),
@@ -495,7 +537,7 @@ fn encrypted(group: &Group) -> Encrypted {
     Encrypted::Yes(note(reason, format!("encrypted at rest with {whose}; connections without TLS are refused")))
 }
 
-fn not_at_rest() -> decision::Note {
+fn not_at_rest() -> Note {
     note(
         "NotAtRest",
         "the group of this name is not encrypted at rest, and AWS cannot encrypt an existing group; it is never taken over. Restore a \
@@ -515,13 +557,17 @@ fn encryption(group: &Group) -> EncryptionStatus {
             key_management: key_management.into(),
             key_arn: group.kms_key.clone(),
         },
-        in_transit: InTransit { enforced: in_transit(group) == "required", by: "TransitEncryptionMode required".into() },
+        in_transit: InTransit {
+            enforced: in_transit(group) == "required",
+            by: "TransitEncryptionMode required".into(),
+        },
         backups: Some("encrypted with the group's key".into()),
     }
 }
 
 /// "7.1" is asked and "7.1.0" answered; from Redis 6 on the patch number is AWS's own affair.
 fn version_at_least(seen: &str, wanted: &str) -> bool {
-    let parts = |version: &str| version.split('.').take(2).map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>();
+    let parts =
+        |version: &str| version.split('.').take(2).map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>();
     parts(seen) >= parts(wanted)
 }

@@ -9,7 +9,7 @@ use crate::{
     aws::found,
     connection::{self, SecretSeen},
     error::{Class, Failure},
-    reconcile::Look,
+    kind::Look,
     snapshot::{self, FinalSnapshot},
 };
 
@@ -106,7 +106,10 @@ pub(super) async fn observe(object: &ShowCoreCache, look: &Look<'_>) -> Result<S
 
 async fn group(look: &Look<'_>) -> Result<Option<Group>, Failure> {
     let request = look.aws.elasticache.describe_replication_groups().replication_group_id(&look.identifier);
-    let answer = found(look.send("elasticache:DescribeReplicationGroups", request.send()).await, &["ReplicationGroupNotFoundFault"])?;
+    let answer = found(
+        look.send("elasticache:DescribeReplicationGroups", request.send()).await,
+        &["ReplicationGroupNotFoundFault"],
+    )?;
     Ok(answer.and_then(|answer| answer.replication_groups.unwrap_or_default().into_iter().next()).map(from_elasticache))
 }
 
@@ -136,7 +139,8 @@ fn from_elasticache(group: aws_sdk_elasticache::types::ReplicationGroup) -> Grou
 async fn member(look: &Look<'_>, group: &Group) -> Result<Option<Member>, Failure> {
     let Some(id) = group.members.first() else { return Ok(None) };
     let request = look.aws.elasticache.describe_cache_clusters().cache_cluster_id(id);
-    let answer = found(look.send("elasticache:DescribeCacheClusters", request.send()).await, &["CacheClusterNotFound"])?;
+    let answer =
+        found(look.send("elasticache:DescribeCacheClusters", request.send()).await, &["CacheClusterNotFound"])?;
     Ok(answer.and_then(|answer| answer.cache_clusters.unwrap_or_default().into_iter().next()).map(|cluster| {
         let pending = cluster.pending_modified_values;
         Member {
@@ -169,7 +173,12 @@ async fn tags(look: &Look<'_>, group: &Group) -> Result<Option<BTreeMap<String, 
     let request = look.aws.elasticache.list_tags_for_resource().resource_name(&group.arn);
     match look.send("elasticache:ListTagsForResource", request.send()).await {
         Ok(answer) => Ok(Some(
-            answer.tag_list.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
+            answer
+                .tag_list
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
+                .collect(),
         )),
         // It has left `available` since the look at the group, or is gone.
         Err(failure) if failure.class == Class::Wait || failure.code.contains("NotFound") => Ok(None),

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use secrecy::ExposeSecret;
 
 use super::{Changes, CreateInstance, ShowCoreDatabase, Step};
-use crate::{connection, decision::Step as _, error::Failure, reconcile::Look};
+use crate::{connection, decision::Step as _, error::Failure, kind::Look};
 
 pub(super) async fn act(object: &ShowCoreDatabase, step: &Step, look: &Look<'_>) -> Result<(), Failure> {
     let rds = &look.aws.rds;
@@ -34,7 +34,9 @@ pub(super) async fn act(object: &ShowCoreDatabase, step: &Step, look: &Look<'_>)
         }
         Step::Create(create) => {
             let password = connection::password(look, object, &secret_name, &create.secret_uid).await?;
-            look.send(call, create_request(create, look).master_user_password(password.expose_secret()).send()).await.map(drop)
+            look.send(call, create_request(create, look).master_user_password(password.expose_secret()).send())
+                .await
+                .map(drop)
         }
         Step::Modify(changes) => look.send(call, modify_request(changes, look).send()).await.map(drop),
         Step::SendPassword { secret_uid } => {
@@ -47,12 +49,15 @@ pub(super) async fn act(object: &ShowCoreDatabase, step: &Step, look: &Look<'_>)
                 .apply_immediately(false);
             look.send(call, request.send()).await.map(drop)
         }
-        Step::AddTags { arn, tags } => {
-            look.send(call, rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tag_list(tags))).send()).await.map(drop)
-        }
+        Step::AddTags { arn, tags } => look
+            .send(call, rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tag_list(tags))).send())
+            .await
+            .map(drop),
         Step::RemoveTags { arn, keys } => {
             let keys = keys.iter().cloned().collect();
-            look.send(call, rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(keys)).send()).await.map(drop)
+            look.send(call, rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(keys)).send())
+                .await
+                .map(drop)
         }
         Step::Reboot => look.send(call, rds.reboot_db_instance().db_instance_identifier(id).send()).await.map(drop),
         Step::Delete { final_snapshot } => {
@@ -132,7 +137,12 @@ async fn modify_parameters(
     };
     let to_set: Vec<_> = set.iter().map(|(name, value)| parameter(name, Some(value))).collect();
     for chunk in to_set.chunks(20) {
-        let request = look.aws.rds.modify_db_parameter_group().db_parameter_group_name(group).set_parameters(Some(chunk.to_vec()));
+        let request = look
+            .aws
+            .rds
+            .modify_db_parameter_group()
+            .db_parameter_group_name(group)
+            .set_parameters(Some(chunk.to_vec()));
         look.send("rds:ModifyDBParameterGroup", request.send()).await?;
     }
     let to_reset: Vec<_> = reset.iter().map(|name| parameter(name, None)).collect();
@@ -158,7 +168,9 @@ async fn dynamic_parameters(group: &str, look: &Look<'_>) -> Result<BTreeSet<Str
         let page = look.send("rds:DescribeDBParameters", request.send()).await?;
         let parameters = page.parameters.unwrap_or_default().into_iter();
         dynamic.extend(
-            parameters.filter(|parameter| parameter.apply_type.as_deref() == Some("dynamic")).filter_map(|parameter| parameter.parameter_name),
+            parameters
+                .filter(|parameter| parameter.apply_type.as_deref() == Some("dynamic"))
+                .filter_map(|parameter| parameter.parameter_name),
         );
         marker = page.marker.filter(|marker| !marker.is_empty());
         if marker.is_none() {

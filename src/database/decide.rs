@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Instance, ParameterGroup, Seen, ShowCoreDatabaseSpec, observe::{group_arn, own_group_name}};
+use super::{
+    Instance, ParameterGroup, Seen, ShowCoreDatabaseSpec,
+    observe::{group_arn, own_group_name},
+};
 use crate::{
     conditions::CREDENTIALS,
     connection::{Connection, SecretSeen},
-    decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Presence, Sighting, Standing, Verdict, note},
+    decision::{self, Comparison, Decision, Encrypted, Facts, LookAgain, Presence, Sighting, Standing, Verdict},
     drift::{Field, map_fields, tag_fields},
+    error::{Note, note},
     ownership::{Claim, claim, is_owner_tag},
     snapshot,
     spec::{DeletionPolicy, Disruption},
@@ -59,7 +63,8 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         Ok(Some(uid)) => uid,
         Ok(None) => {
             let connection = connection(wanted, None);
-            return Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(vec![Step::MakeCredentials { connection }]);
+            return Decision::rest(verdict, Encrypted::Unknown, facts)
+                .with_steps(vec![Step::MakeCredentials { connection }]);
         }
         Err(stalled) => return Decision::rest(stalled, Encrypted::Unknown, facts),
     };
@@ -152,7 +157,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
 struct Planned {
     now: Vec<Step>,
     held: Vec<Step>,
-    why_held: Option<decision::Note>,
+    why_held: Option<Note>,
     busy: bool,
 }
 
@@ -169,9 +174,12 @@ impl Planned {
         names.iter().copied().filter(|name| held(name)).collect()
     }
 
-    fn waits(&self, instance: &Instance) -> Option<decision::Note> {
+    fn waits(&self, instance: &Instance) -> Option<Note> {
         self.busy.then(|| {
-            note("WaitingForAWS", format!("AWS accepts changes while the instance is available; now it is {}", instance.status))
+            note(
+                "WaitingForAWS",
+                format!("AWS accepts changes while the instance is available; now it is {}", instance.status),
+            )
         })
     }
 }
@@ -189,11 +197,14 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
     let open = wanted.spec.disruption == Disruption::Immediate || window::is_open(&instance.maintenance_window, now);
     // A full instance accepts more storage and nothing else.
     let changes = match changes.storage_gib {
-        Some(_) if instance.status == "storage-full" => Changes { storage_gib: changes.storage_gib, ..Changes::default() },
+        Some(_) if instance.status == "storage-full" => {
+            Changes { storage_gib: changes.storage_gib, ..Changes::default() }
+        }
         _ => changes,
     };
     let (disruptive, calm) = changes.split();
-    let something_pends = instance.pending.class.is_some() || instance.pending.engine_version.is_some() || instance.pending.other;
+    let something_pends =
+        instance.pending.class.is_some() || instance.pending.engine_version.is_some() || instance.pending.other;
     let accepts = instance.status == "available" || (instance.status == "storage-full" && calm.storage_gib.is_some());
     let mut hold = Vec::new();
     if open {
@@ -205,7 +216,11 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
         }
     } else {
         if !calm.is_empty() {
-            if something_pends { hold.push(Step::Modify(Box::new(calm))) } else { planned.now.push(Step::Modify(Box::new(calm))) }
+            if something_pends {
+                hold.push(Step::Modify(Box::new(calm)))
+            } else {
+                planned.now.push(Step::Modify(Box::new(calm)))
+            }
         }
         if !disruptive.is_empty() {
             hold.push(Step::Modify(Box::new(disruptive)));
@@ -244,8 +259,18 @@ fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Vec<Field> {
     let mut fields = vec![
         Field::exact("publiclyAccessible", &false, &instance.publicly_accessible).security(),
         Field::exact("instanceClass", &spec.instance_class, &now_or_pending(&instance.pending.class, &instance.class)),
-        Field::new("engineVersion", &*spec.engine_version, version.clone(), version_matches(&spec.engine_version, &version)),
-        Field::new("storage.sizeGiB", format!("at least {}", spec.storage.size_gib), storage.to_string(), storage >= spec.storage.size_gib),
+        Field::new(
+            "engineVersion",
+            &*spec.engine_version,
+            version.clone(),
+            version_matches(&spec.engine_version, &version),
+        ),
+        Field::new(
+            "storage.sizeGiB",
+            format!("at least {}", spec.storage.size_gib),
+            storage.to_string(),
+            storage >= spec.storage.size_gib,
+        ),
         Field::exact("backup.retentionDays", &spec.backup.retention_days, &retention),
         Field::exact("deletionProtection", &on(spec.deletion_protection), &on(instance.deletion_protection)),
     ];
@@ -266,7 +291,9 @@ fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Vec<Field> {
         fields.push(Field::exact("maintenance.window", window, &instance.maintenance_window));
     }
     if let Some(groups) = &spec.network.security_group_ids {
-        let set = |groups: &[String]| groups.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let set = |groups: &[String]| {
+            groups.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+        };
         fields.push(Field::exact("network.securityGroupIDs", &set(groups), &set(&instance.security_groups)));
     }
     fields.extend(fixed_fields(wanted, instance));
@@ -286,7 +313,12 @@ fn fixed_fields(wanted: &Wanted<'_>, instance: &Instance) -> Vec<Field> {
     if let Some(group) = &spec.network.subnet_group_name {
         // AWS stores subnet group names in lower case.
         let observed = instance.subnet_group.clone().unwrap_or_default();
-        fields.push(Field::new("network.subnetGroupName", group, observed.clone(), observed.eq_ignore_ascii_case(group)));
+        fields.push(Field::new(
+            "network.subnetGroupName",
+            group,
+            observed.clone(),
+            observed.eq_ignore_ascii_case(group),
+        ));
     }
     fields.into_iter().map(|field| if field.same { field } else { field.blocked(way_out) }).collect()
 }
@@ -357,22 +389,27 @@ fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[&str]>) -> 
     }
     let differs = |key: &&String| group.parameters.get(*key) != parameters.get(*key);
     // Under driftPolicy Report a parameter that drifted stays, whatever else is written.
-    let named = |key: &String| {
+    let may_write = |key: &String| {
         let name = format!("parameters.{key}");
         names.is_none_or(|names| names.contains(&name.as_str()))
     };
     let set: BTreeMap<_, _> = parameters
         .iter()
-        .filter(|(key, _)| differs(key) && named(key))
+        .filter(|(key, _)| differs(key) && may_write(key))
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
     let ours = |key: &&String| {
         let applied = wanted.status.applied.as_ref();
         *key == "rds.force_ssl"
-            || (applied.is_some_and(|applied| applied.contains_key(&format!("parameters.{key}"))) && named(key))
+            || (applied.is_some_and(|applied| applied.contains_key(&format!("parameters.{key}"))) && may_write(key))
     };
-    let reset: BTreeSet<_> = group.parameters.keys().filter(|key| !parameters.contains_key(*key)).filter(ours).cloned().collect();
-    Ok(if set.is_empty() && reset.is_empty() { Vec::new() } else { vec![Step::ModifyParameterGroup { name, set, reset }] })
+    let reset: BTreeSet<_> =
+        group.parameters.keys().filter(|key| !parameters.contains_key(*key)).filter(ours).cloned().collect();
+    Ok(if set.is_empty() && reset.is_empty() {
+        Vec::new()
+    } else {
+        vec![Step::ModifyParameterGroup { name, set, reset }]
+    })
 }
 
 fn tag_steps(wanted: &Wanted<'_>, instance: &Instance, names: &[&str]) -> Vec<Step> {
@@ -436,16 +473,18 @@ fn connection(wanted: &Wanted<'_>, instance: Option<&Instance>) -> Connection {
         host: endpoint.as_ref().map(|(host, _)| host.clone()),
         port: endpoint.map(|(_, port)| port),
         // What AWS has, once there is an instance: the spec cannot change it.
-        username: Some(instance.map_or(&wanted.spec.credentials.username, |instance| &instance.master_username).clone()),
+        username: Some(
+            instance.map_or(&wanted.spec.credentials.username, |instance| &instance.master_username).clone(),
+        ),
         database: Some(
-            instance.map_or(&wanted.spec.database_name, |instance| &instance.db_name).clone().unwrap_or_else(|| "postgres".into()),
+            instance
+                .map_or(&wanted.spec.database_name, |instance| &instance.db_name)
+                .clone()
+                .unwrap_or_else(|| "postgres".into()),
         ),
         owned: !retained,
         password: true,
-        ca: format!(
-            "https://truststore.pki.rds.amazonaws.com/{0}/{0}-bundle.pem",
-            wanted.place.region
-        ),
+        ca: format!("https://truststore.pki.rds.amazonaws.com/{0}/{0}-bundle.pem", wanted.place.region),
     }
 }
 
@@ -477,7 +516,10 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, policy: Deletio
             steps.push(Step::RemoveTags { arn: instance.arn.clone(), keys });
         }
         if steps.is_empty() {
-            return Decision::release(format!("the database {} is retained in AWS; its owner tags are off", wanted.identifier));
+            return Decision::release(format!(
+                "the database {} is retained in AWS; its owner tags are off",
+                wanted.identifier
+            ));
         }
         return working(format!("the database {} is retained; its owner tags are being taken off", wanted.identifier))
             .with_steps(steps);
@@ -491,21 +533,42 @@ fn remove(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, policy: Deletio
              or deletionPolicy to Retain to keep it in AWS",
             wanted.identifier
         );
-        return Decision::rest(Verdict::Stalled(note("DeletionProtected", message)), Encrypted::Unknown, Facts::default());
+        return Decision::rest(
+            Verdict::Stalled(note("DeletionProtected", message)),
+            Encrypted::Unknown,
+            Facts::default(),
+        );
     }
     // <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html>
-    if policy == DeletionPolicy::Snapshot && ["failed", "incompatible-restore", "incompatible-network"].contains(&instance.status.as_str()) {
+    if policy == DeletionPolicy::Snapshot
+        && ["failed", "incompatible-restore", "incompatible-network"].contains(&instance.status.as_str())
+    {
         let message = format!(
             "the database {} is {}, and AWS makes no final snapshot of it then. Set deletionPolicy to Delete to delete it without \
              one (its automated backups are kept), or to Retain to keep it in AWS",
             wanted.identifier, instance.status
         );
-        return Decision::rest(Verdict::Stalled(note("SnapshotImpossible", message)), Encrypted::Unknown, Facts::default());
+        return Decision::rest(
+            Verdict::Stalled(note("SnapshotImpossible", message)),
+            Encrypted::Unknown,
+            Facts::default(),
+        );
     }
-    if !["available", "storage-full", "stopped", "failed", "incompatible-parameters", "incompatible-restore", "incompatible-network"]
-        .contains(&instance.status.as_str())
+    if ![
+        "available",
+        "storage-full",
+        "stopped",
+        "failed",
+        "incompatible-parameters",
+        "incompatible-restore",
+        "incompatible-network",
+    ]
+    .contains(&instance.status.as_str())
     {
-        return working(format!("the database {} is {}; it is deleted once AWS accepts that", wanted.identifier, instance.status));
+        return working(format!(
+            "the database {} is {}; it is deleted once AWS accepts that",
+            wanted.identifier, instance.status
+        ));
     }
     if claim(wanted.owner, Some(&instance.tags), true) != Claim::Ours {
         // Named by id and owner tag when it is deleted: the tags are put back first.
@@ -536,21 +599,23 @@ fn gone(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
     let existed = wanted.pin.and_then(|pin| pin.id.as_deref());
     // While a deletion is verified, the "not found" that was believed stays believed.
     let facts = || Facts { not_found_since: wanted.status.not_found_since, ..Facts::default() };
-    if let (Presence::Absent(DeletionPolicy::Snapshot), Some(id)) = (wanted.presence, existed) {
-        if let Err(verdict) = snapshot::verify(wanted.identifier, id, &seen.final_snapshots) {
-            return Decision::rest(verdict, Encrypted::Unknown, facts());
-        }
+    if let (Presence::Absent(DeletionPolicy::Snapshot), Some(id)) = (wanted.presence, existed)
+        && let Err(verdict) = snapshot::verify(wanted.identifier, id, &seen.final_snapshots)
+    {
+        return Decision::rest(verdict, Encrypted::Unknown, facts());
     }
     if wanted.presence == Presence::Absent(DeletionPolicy::Retain) {
         // Retain deletes nothing, the parameter group neither.
         if let Some(step) = untag_group(wanted, seen) {
             let message = format!("the owner tags of the parameter group of {} are being taken off", wanted.identifier);
-            return Decision::rest(Verdict::Working(note("Deleting", message)), Encrypted::Unknown, facts()).with_steps(vec![step]);
+            return Decision::rest(Verdict::Working(note("Deleting", message)), Encrypted::Unknown, facts())
+                .with_steps(vec![step]);
         }
         return Decision::release(format!("the database {} is gone", wanted.identifier));
     }
     if let Some(group) = seen.own_group.as_ref().filter(|group| group_is_ours(wanted, group)) {
-        let verdict = Verdict::Working(note("Deleting", format!("the parameter group {} is being deleted", group.name)));
+        let verdict =
+            Verdict::Working(note("Deleting", format!("the parameter group {} is being deleted", group.name)));
         return Decision::rest(verdict, Encrypted::Unknown, facts())
             .with_steps(vec![Step::DeleteParameterGroup { name: group.name.clone() }]);
     }
@@ -580,22 +645,39 @@ enum Serves {
 
 fn serves(status: &str) -> Serves {
     match status {
-        "available" | "backing-up" | "modifying" | "storage-optimization" | "storage-initialization"
-        | "storage-config-upgrade" | "resetting-master-credentials" => Serves::Yes,
-        "creating" | "rebooting" | "renaming" | "starting" | "stopping" | "upgrading" | "maintenance" | "moving-to-vpc"
-        | "deleting" | "delete-precheck" => Serves::Waits,
-        "stopped" => Serves::Human("Stopped", "somebody stopped it; start it with: aws rds start-db-instance. AWS starts it by itself after 7 days"),
-        "failed" => Serves::Human("Failed", "AWS cannot recover it: restore its newest snapshot or automated backup under another identifier"),
+        "available"
+        | "backing-up"
+        | "modifying"
+        | "storage-optimization"
+        | "storage-initialization"
+        | "storage-config-upgrade"
+        | "resetting-master-credentials" => Serves::Yes,
+        "creating" | "rebooting" | "renaming" | "starting" | "stopping" | "upgrading" | "maintenance"
+        | "moving-to-vpc" | "deleting" | "delete-precheck" => Serves::Waits,
+        "stopped" => Serves::Human(
+            "Stopped",
+            "somebody stopped it; start it with: aws rds start-db-instance. AWS starts it by itself after 7 days",
+        ),
+        "failed" => Serves::Human(
+            "Failed",
+            "AWS cannot recover it: restore its newest snapshot or automated backup under another identifier",
+        ),
         "storage-full" => Serves::Human("StorageFull", "it has no storage left: raise spec.storage.sizeGiB"),
-        "insufficient-capacity" => Serves::Human("InsufficientCapacity", "AWS has no room for this class now: choose another instanceClass, or wait"),
-        "restore-error" => Serves::Human("RestoreError", "the restore failed: look at its events (aws rds describe-events)"),
+        "insufficient-capacity" => Serves::Human(
+            "InsufficientCapacity",
+            "AWS has no room for this class now: choose another instanceClass, or wait",
+        ),
+        "restore-error" => {
+            Serves::Human("RestoreError", "the restore failed: look at its events (aws rds describe-events)")
+        }
         "inaccessible-encryption-credentials" | "inaccessible-encryption-credentials-recoverable" => Serves::Human(
             "KeyNotAccessible",
             "AWS cannot use its encryption key: enable the key or restore its grant, then start the instance within 7 days",
         ),
-        status if status.starts_with("incompatible-") => {
-            Serves::Human("Incompatible", "its network, parameters, options or restore do not fit: look at its events (aws rds describe-events)")
-        }
+        status if status.starts_with("incompatible-") => Serves::Human(
+            "Incompatible",
+            "its network, parameters, options or restore do not fit: look at its events (aws rds describe-events)",
+        ),
         status if status.starts_with("configuring-") => Serves::Yes,
         _ => Serves::Unknown,
     }
@@ -604,10 +686,17 @@ fn serves(status: &str) -> Serves {
 fn verdict(instance: &Instance, encrypted: &Encrypted) -> Verdict {
     let status = &instance.status;
     match (serves(status), encrypted) {
-        (Serves::Human(reason, way_out), _) => Verdict::Stalled(note(reason, format!("the instance is {status}: {way_out}"))),
-        (Serves::Waits, _) if status == "creating" => Verdict::Working(note("Creating", "AWS is creating the instance")),
+        (Serves::Human(reason, way_out), _) => {
+            Verdict::Stalled(note(reason, format!("the instance is {status}: {way_out}")))
+        }
+        (Serves::Waits, _) if status == "creating" => {
+            Verdict::Working(note("Creating", "AWS is creating the instance"))
+        }
         (Serves::Waits, _) => Verdict::Working(note("AWSAtWork", format!("the instance is {status}"))),
-        (Serves::Unknown, _) => Verdict::Working(note("UnknownStatus", format!("AWS answers the status {status}, which the operator does not know; it waits"))),
+        (Serves::Unknown, _) => Verdict::Working(note(
+            "UnknownStatus",
+            format!("AWS answers the status {status}, which the operator does not know; it waits"),
+        )),
         (Serves::Yes, Encrypted::No(why)) => Verdict::Stalled(why.clone()),
         (Serves::Yes, _) => Verdict::Ready(note("Available", "the database serves, encrypted at rest and in transit")),
     }
@@ -637,7 +726,8 @@ fn resource(wanted: &Wanted<'_>, instance: &Instance) -> ResourceStatus {
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html>
 fn tls_enforced(seen: &Seen) -> bool {
     let set = seen.used_parameters.as_ref().and_then(|parameters| parameters.get("rds.force_ssl"));
-    let major = seen.instance.as_ref().and_then(|instance| version_major(&instance.engine_version)?.parse::<u32>().ok());
+    let major =
+        seen.instance.as_ref().and_then(|instance| version_major(&instance.engine_version)?.parse::<u32>().ok());
     set.map_or(major.is_none_or(|major| major >= 15), |value| value == "1")
 }
 
@@ -656,13 +746,22 @@ fn in_transit(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> InTransi
 fn encrypted(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> Encrypted {
     if !in_transit(wanted, seen, instance).enforced {
         let message = if tls_enforced(seen) {
-            format!("connections without TLS are accepted until a reboot puts the parameter group {} to use", instance.parameter_group)
+            format!(
+                "connections without TLS are accepted until a reboot puts the parameter group {} to use",
+                instance.parameter_group
+            )
         } else {
-            format!("the parameter group {} has rds.force_ssl=0: connections without TLS are accepted", instance.parameter_group)
+            format!(
+                "the parameter group {} has rds.force_ssl=0: connections without TLS are accepted",
+                instance.parameter_group
+            )
         };
         return Encrypted::No(note("NotInTransit", message));
     }
-    Encrypted::Yes(note("AWSManagedKey", "encrypted at rest with AWS's managed key; connections without TLS are refused"))
+    Encrypted::Yes(note(
+        "AWSManagedKey",
+        "encrypted at rest with AWS's managed key; connections without TLS are refused",
+    ))
 }
 
 fn not_at_rest(status: &str) -> Encrypted {
@@ -677,7 +776,11 @@ fn not_at_rest(status: &str) -> Encrypted {
 
 fn encryption(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> EncryptionStatus {
     EncryptionStatus {
-        at_rest: AtRest { algorithm: "AES256".into(), key_management: "AWSManagedKey".into(), key_arn: instance.kms_key.clone() },
+        at_rest: AtRest {
+            algorithm: "AES256".into(),
+            key_management: "AWSManagedKey".into(),
+            key_arn: instance.kms_key.clone(),
+        },
         in_transit: in_transit(wanted, seen, instance),
         backups: Some("encrypted with the instance's key".into()),
     }

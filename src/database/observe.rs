@@ -7,8 +7,8 @@ use crate::{
     aws::found,
     connection::{self, SecretSeen},
     error::Failure,
+    kind::Look,
     ownership::Place,
-    reconcile::Look,
     snapshot::{self, FinalSnapshot},
 };
 use kube::ResourceExt;
@@ -129,7 +129,8 @@ pub(super) async fn observe(object: &ShowCoreDatabase, look: &Look<'_>) -> Resul
             let differs = object.spec.parameters.iter().any(|(key, value)| parameters.get(key) != Some(value))
                 || parameters.keys().any(|key| !object.spec.parameters.contains_key(key));
             // The tags are read only where something may be written: a quiet look stays at two calls.
-            let tags = if differs || look.deleting || !uses_own { Some(group_tags(look, &own_name).await?) } else { None };
+            let tags =
+                if differs || look.deleting || !uses_own { Some(group_tags(look, &own_name).await?) } else { None };
             Some(ParameterGroup { name: own_name, parameters, tags })
         }
     };
@@ -139,7 +140,10 @@ pub(super) async fn observe(object: &ShowCoreDatabase, look: &Look<'_>) -> Resul
 
 async fn instance(look: &Look<'_>) -> Result<Option<Instance>, Failure> {
     let request = look.aws.rds.describe_db_instances().db_instance_identifier(&look.identifier);
-    let answer = found(look.send("rds:DescribeDBInstances", request.send()).await, &["DBInstanceNotFound", "DBInstanceNotFoundFault"])?;
+    let answer = found(
+        look.send("rds:DescribeDBInstances", request.send()).await,
+        &["DBInstanceNotFound", "DBInstanceNotFoundFault"],
+    )?;
     Ok(answer.and_then(|answer| answer.db_instances.unwrap_or_default().into_iter().next()).map(from_rds))
 }
 
@@ -193,9 +197,12 @@ async fn parameters(look: &Look<'_>, group: &str) -> Result<Option<BTreeMap<Stri
     let mut parameters = BTreeMap::new();
     let mut marker = None;
     loop {
-        let request = look.aws.rds.describe_db_parameters().db_parameter_group_name(group).source("user").set_marker(marker);
+        let request =
+            look.aws.rds.describe_db_parameters().db_parameter_group_name(group).source("user").set_marker(marker);
         let answer = look.send("rds:DescribeDBParameters", request.send()).await;
-        let Some(page) = found(answer, &["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"])? else { return Ok(None) };
+        let Some(page) = found(answer, &["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"])? else {
+            return Ok(None);
+        };
         let set = page.parameters.unwrap_or_default().into_iter();
         parameters.extend(set.filter_map(|parameter| Some((parameter.parameter_name?, parameter.parameter_value?))));
         marker = page.marker.filter(|marker| !marker.is_empty());

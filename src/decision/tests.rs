@@ -173,7 +173,7 @@ fn rule_03_an_id_that_is_not_unique_proves_nothing() {
     match scene.wanted().standing::<Call>(Some(&bucket), scene.now) {
         Standing::Decided(decision) => match decision.verdict {
             Verdict::Stalled(why) => {
-                assert!(why.reason == "NotOurs" && why.message.ends_with("tag it again: aws …"), "{why:?}")
+                assert!(why.reason == "NotOurs" && why.message.ends_with("tag it again: aws …"), "{why:?}");
             }
             other => panic!("{other:?}"),
         },
@@ -183,8 +183,9 @@ fn rule_03_an_id_that_is_not_unique_proves_nothing() {
 
 #[test]
 fn the_pin_names_where_the_store_is_and_another_place_is_a_mistake() {
+    type Change = fn(&mut Scene<()>);
     let ours = owner(KIND).tags();
-    let table: [(&str, fn(&mut Scene<()>), &str); 4] = [
+    let table: [(&str, Change, &str); 4] = [
         ("the same place", |_| {}, "Manage"),
         ("another account", |scene| scene.place.account_id = "999999999999".into(), "Stalled WrongPlace"),
         ("another region", |scene| scene.place.region = "us-east-1".into(), "Stalled WrongPlace"),
@@ -279,7 +280,7 @@ fn rule_09_a_failed_step_is_told_by_its_class() {
         ("retry, and it serves", Class::Retry, ready(), "Ready Available", None, Some("Why"), LookAgain::Soon),
         ("retry, while it is being made", Class::Retry, working(), "Working Why", None, None, LookAgain::Soon),
         ("retry, and a human must act anyway", Class::Retry, stalled(), "Stalled Failed", None, None, LookAgain::Soon),
-        ("AWS is busy, and it serves", Class::Wait, ready(), "Ready Available", None, None, LookAgain::Soon),
+        ("AWS is busy, and it serves", Class::Wait, ready(), "Ready Available", None, Some("Why"), LookAgain::Soon),
         (
             "AWS is busy, while it is being made",
             Class::Wait,

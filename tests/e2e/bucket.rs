@@ -4,12 +4,16 @@ use aws_sim::{Fault, FaultKind};
 use harness::Test;
 use serde_json::json;
 
-use crate::look::{assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, settled, tamper};
+use crate::look::{
+    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, settled, tamper,
+};
 
 const KIND: &str = "ShowCoreBucket";
 
 fn manifest(name: &str, spec: &str) -> String {
-    format!("{{apiVersion: showcore.io/v1alpha1, kind: {KIND}, metadata: {{name: {name}}}, spec: {{bucketName: '{name}-{{accountID}}', {spec}}}}}")
+    format!(
+        "{{apiVersion: showcore.io/v1alpha1, kind: {KIND}, metadata: {{name: {name}}}, spec: {{bucketName: '{name}-{{accountID}}', {spec}}}}}"
+    )
 }
 
 /// A test with a bucket that is Ready; and the bucket's name.
@@ -47,7 +51,10 @@ print(json.dumps([s3.get_public_access_block(Bucket=b)['PublicAccessBlockConfigu
     assert!(settings[0].as_object().unwrap().values().all(|on| on == true), "{settings}");
     assert_eq!((&settings[1], &settings[2]), (&json!("BucketOwnerEnforced"), &json!("Enabled")));
     let statement = &settings[3][0];
-    assert_eq!((&statement["Effect"], &statement["Condition"]["Bool"]["aws:SecureTransport"]), (&json!("Deny"), &json!("false")));
+    assert_eq!(
+        (&statement["Effect"], &statement["Condition"]["Bool"]["aws:SecureTransport"]),
+        (&json!("Deny"), &json!("false"))
+    );
     assert_eq!(settings[4]["team"], "core");
     assert_eq!(settings[4]["showcore.io/owner"], format!("{KIND}/{}/created", test.namespace));
     // Owned from the first moment: the tags travelled in the create call itself.
@@ -71,7 +78,10 @@ async fn rule_08_a_quiet_bucket_costs_no_write_at_all() {
 async fn a_changed_spec_reaches_s3_and_is_no_drift() {
     let (test, bucket) = ready("changed", "purpose: Backups, tags: {team: core, old: x}").await;
     test.apply(&manifest("changed", "purpose: Backups, versioning: false, tags: {team: web}")).await;
-    test.wait(KIND, "changed", "the new spec in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
+    test.wait(KIND, "changed", "the new spec in sync", |object| {
+        object["metadata"]["generation"] == 2 && settled(object)
+    })
+    .await;
     let object = test.get(KIND, "changed").await.unwrap();
     assert_eq!(object["status"]["lastDrift"], serde_json::Value::Null, "a wanted change is no drift");
     let versioning = test.aws(&["s3api", "get-bucket-versioning", "--bucket", &bucket]).await;
@@ -96,7 +106,12 @@ s3.put_bucket_versioning(Bucket=b, VersioningConfiguration={{'Status': 'Suspende
 s3.put_bucket_tagging(Bucket=b, Tagging={{'TagSet': tags}})"
     );
     // S3 refuses the corrections for now, so that the report stands and can be read.
-    let corrections = [("s3", "PutPublicAccessBlock"), ("s3", "PutBucketVersioning"), ("s3", "PutBucketTagging"), ("s3", "PutBucketPolicy")];
+    let corrections = [
+        ("s3", "PutPublicAccessBlock"),
+        ("s3", "PutBucketVersioning"),
+        ("s3", "PutBucketTagging"),
+        ("s3", "PutBucketPolicy"),
+    ];
     tamper(&mut test, &code, &corrections).await;
     let object = test.wait(KIND, "drifted", "Drifted", |object| drift(object, "tags.team").is_some()).await;
     assert_drift(&object, "publicAccessBlock", "all four on", "blockPublicPolicy, restrictPublicBuckets off");
@@ -108,7 +123,9 @@ s3.put_bucket_tagging(Bucket=b, Tagging={{'TagSet': tags}})"
     // Requests without TLS are let in: it does not count as encrypted until that is mended.
     assert_eq!((condition(&object, "Drifted"), reason(&object, "Encrypted")), (Some("True"), Some("NotInTransit")));
     test.account.clear_faults();
-    let object = test.wait(KIND, "drifted", "corrected", |object| settled(object) && last_drift(object, "tags.team").is_some()).await;
+    let object = test
+        .wait(KIND, "drifted", "corrected", |object| settled(object) && last_drift(object, "tags.team").is_some())
+        .await;
     for field in ["publicAccessBlock", "policy.tlsOnly", "policy.foreignAllow", "versioning", "tags.team"] {
         let row = last_drift(&object, field).unwrap_or_else(|| panic!("{field} is not in lastDrift"));
         assert!(row["found"].is_string() && row["corrected"].is_string());
@@ -176,10 +193,12 @@ async fn a_bucket_set_to_sse_kms_is_blocked_and_not_lowered() {
 #[tokio::test]
 async fn cloudtrail_may_deliver_and_nobody_else() {
     let (test, bucket) = ready("trail", "purpose: CloudTrailLogs, cloudTrail: {prefix: audit}").await;
-    let policy = test.aws(&["s3api", "get-bucket-policy", "--bucket", &bucket, "--query", "Policy", "--output", "json"]).await;
+    let policy =
+        test.aws(&["s3api", "get-bucket-policy", "--bucket", &bucket, "--query", "Policy", "--output", "json"]).await;
     let policy: serde_json::Value = serde_json::from_str(policy.as_str().unwrap()).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
-    let delivery: Vec<_> = statements.iter().filter(|s| s["Principal"]["Service"] == "cloudtrail.amazonaws.com").collect();
+    let delivery: Vec<_> =
+        statements.iter().filter(|s| s["Principal"]["Service"] == "cloudtrail.amazonaws.com").collect();
     assert_eq!((statements.len(), delivery.len()), (3, 2));
     let trails = format!("arn:aws:cloudtrail:*:{}:trail/*", test.account_id());
     assert!(delivery.iter().all(|s| s["Condition"].to_string().contains(&trails)), "{policy}");
@@ -191,7 +210,15 @@ async fn cloudtrail_may_deliver_and_nobody_else() {
 async fn rule_03_a_bucket_that_is_not_ours_is_left_untouched() {
     let mut test = Test::start("foreign").await.unwrap();
     let bucket = format!("foreign-{}", test.account_id());
-    test.aws(&["s3api", "create-bucket", "--bucket", &bucket, "--create-bucket-configuration", "LocationConstraint=eu-central-1"]).await;
+    test.aws(&[
+        "s3api",
+        "create-bucket",
+        "--bucket",
+        &bucket,
+        "--create-bucket-configuration",
+        "LocationConstraint=eu-central-1",
+    ])
+    .await;
     test.start_operator().await.unwrap();
     test.apply(&manifest("foreign", "purpose: Backups")).await;
     let object = test.wait(KIND, "foreign", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
@@ -233,7 +260,9 @@ async fn deleted_under_delete_a_bucket_with_objects_waits_until_it_may_be_emptie
     ))
     .await;
     test.delete(KIND, "emptied").await;
-    let object = test.wait(KIND, "emptied", "BucketNotEmpty", |object| reason(object, "Stalled") == Some("BucketNotEmpty")).await;
+    let object = test
+        .wait(KIND, "emptied", "BucketNotEmpty", |object| reason(object, "Stalled") == Some("BucketNotEmpty"))
+        .await;
     assert!(message(&object, "Stalled").contains("emptyOnDelete"));
     assert_eq!(calls(&test, "DeleteBucket") + calls(&test, "DeleteObjects"), 0);
     test.apply(&manifest("emptied", "purpose: Backups, deletionPolicy: Delete, emptyOnDelete: true")).await;
@@ -256,7 +285,10 @@ async fn a_paused_object_is_written_to_by_nobody_and_says_so() {
     test.kubectl.run(&["annotate", "scbucket", "paused", "showcore.io/paused=true"]).await.unwrap().ok().unwrap();
     test.wait(KIND, "paused", "the pause", |object| reason(object, "Pending") == Some("Paused")).await;
     test.account.clear_requests();
-    test.boto3(&format!("client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})")).await;
+    test.boto3(&format!(
+        "client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})"
+    ))
+    .await;
     let object = test.wait(KIND, "paused", "the drift", |object| drift(object, "versioning").is_some()).await;
     assert_eq!(drift(&object, "versioning").unwrap()["action"], "ReportOnly");
     assert!(message(&object, "Pending").contains("1 step waits"), "{}", message(&object, "Pending"));

@@ -5,7 +5,8 @@ use std::time::Duration;
 use harness::Test;
 
 use crate::look::{
-    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled, tamper, version,
+    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled, tamper,
+    version,
 };
 
 const KIND: &str = "ShowCoreCache";
@@ -24,7 +25,9 @@ async fn ready(name: &str, spec: &str) -> Test {
 }
 
 async fn group(test: &Test, name: &str) -> serde_json::Value {
-    test.aws(&["elasticache", "describe-replication-groups", "--replication-group-id", name]).await["ReplicationGroups"][0].clone()
+    test.aws(&["elasticache", "describe-replication-groups", "--replication-group-id", name]).await["ReplicationGroups"]
+        [0]
+    .clone()
 }
 
 async fn member(test: &Test, id: &str) -> serde_json::Value {
@@ -52,7 +55,10 @@ async fn a_cache_is_created_encrypted_at_rest_and_in_transit_with_its_token_in_a
     assert!(tags(&test, "created").await.contains(&format!("{KIND}/{}/created", test.namespace)));
     let bound = test.get("Secret", "created-connection").await.unwrap();
     let entry = |key: &str| secret(&bound, key).unwrap_or_else(|| panic!("no {key}"));
-    assert_eq!((entry("type"), entry("provider"), entry("port")), ("redis".into(), "aws-elasticache".into(), "6379".into()));
+    assert_eq!(
+        (entry("type"), entry("provider"), entry("port")),
+        ("redis".into(), "aws-elasticache".into(), "6379".into())
+    );
     assert_eq!(entry("host"), group["NodeGroups"][0]["PrimaryEndpoint"]["Address"].as_str().unwrap());
     assert!(entry("uri").starts_with("rediss://:"));
     let digest = aws_sim::log::digest(&entry("password"));
@@ -95,7 +101,8 @@ async fn a_node_type_change_waits_for_its_window() {
         now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
     }
     test.until("the modification", |test| calls(test, "ModifyReplicationGroup") == 1).await;
-    test.settle(KIND, "windowed", "the new type", |object| settled(object) && condition(object, "Pending").is_none()).await;
+    test.settle(KIND, "windowed", "the new type", |object| settled(object) && condition(object, "Pending").is_none())
+        .await;
     test.advance(Duration::from_secs(1200));
     assert_eq!(group(&test, "windowed").await["CacheNodeType"], "cache.t3.small");
 }
@@ -112,7 +119,11 @@ ec.add_tags_to_resource(ResourceName='{arn}', Tags=[{{'Key': 'theirs', 'Value': 
 ec.modify_replication_group(ReplicationGroupId='drifted', SnapshotRetentionLimit=0, SnapshotWindow='13:00-14:00', PreferredMaintenanceWindow='mon:08:00-mon:09:00', ApplyImmediately=True)"
     );
     tamper(&mut test, &code, &[("elasticache", "ModifyReplicationGroup"), ("elasticache", "AddTagsToResource")]).await;
-    let object = test.settle(KIND, "drifted", "Drifted", |object| drift(object, "tags.team").is_some() && drift(object, "snapshot.retentionDays").is_some()).await;
+    let object = test
+        .settle(KIND, "drifted", "Drifted", |object| {
+            drift(object, "tags.team").is_some() && drift(object, "snapshot.retentionDays").is_some()
+        })
+        .await;
     assert_drift(&object, "snapshot.retentionDays", "1", "0");
     assert_drift(&object, "snapshot.window", "01:00-02:00", "13:00-14:00");
     assert_drift(&object, "maintenance.window", "sun:05:00-sun:06:00", "mon:08:00-mon:09:00");
@@ -132,7 +143,8 @@ ec.modify_replication_group(ReplicationGroupId='drifted', SnapshotRetentionLimit
 async fn a_policy_of_report_reports_and_leaves_it() {
     let test = ready("reported", "driftPolicy: Report, snapshot: {retentionDays: 2}").await;
     test.boto3("client('elasticache').modify_replication_group(ReplicationGroupId='reported', SnapshotRetentionLimit=5, ApplyImmediately=True)").await;
-    let object = test.settle(KIND, "reported", "the drift", |object| drift(object, "snapshot.retentionDays").is_some()).await;
+    let object =
+        test.settle(KIND, "reported", "the drift", |object| drift(object, "snapshot.retentionDays").is_some()).await;
     assert_eq!(drift(&object, "snapshot.retentionDays").unwrap()["action"], "ReportOnly");
     assert_eq!(condition(&object, "Ready"), Some("True"));
     assert_eq!(calls(&test, "ModifyReplicationGroup"), 0);
@@ -204,8 +216,22 @@ async fn deleted_under_retain_the_cache_and_its_secret_stay() {
 #[tokio::test]
 async fn rule_03_a_cache_that_is_not_ours_is_left_untouched_and_an_unencrypted_one_never_taken_over() {
     let mut test = Test::start("naked").await.unwrap();
-    test.aws(&["elasticache", "create-replication-group", "--replication-group-id", "naked", "--replication-group-description", "theirs",
-        "--cache-node-type", "cache.t3.micro", "--num-cache-clusters", "1", "--engine", "redis", "--no-automatic-failover-enabled"]).await;
+    test.aws(&[
+        "elasticache",
+        "create-replication-group",
+        "--replication-group-id",
+        "naked",
+        "--replication-group-description",
+        "theirs",
+        "--cache-node-type",
+        "cache.t3.micro",
+        "--num-cache-clusters",
+        "1",
+        "--engine",
+        "redis",
+        "--no-automatic-failover-enabled",
+    ])
+    .await;
     test.advance(Duration::from_secs(1200));
     test.start_operator().await.unwrap();
     test.apply(&manifest("naked", "")).await;

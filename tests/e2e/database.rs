@@ -5,7 +5,8 @@ use std::time::Duration;
 use harness::Test;
 
 use crate::look::{
-    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled, tamper, version,
+    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled, tamper,
+    version,
 };
 
 const KIND: &str = "ShowCoreDatabase";
@@ -55,10 +56,16 @@ async fn a_database_is_created_encrypted_private_and_owned_with_its_password_in_
     // The Secret, by the Service Binding specification.
     let bound = test.get("Secret", "created-connection").await.unwrap();
     let entry = |key: &str| secret(&bound, key).unwrap_or_else(|| panic!("no {key}"));
-    assert_eq!((entry("type"), entry("provider"), entry("username"), entry("database")), ("postgresql".into(), "aws-rds".into(), "app".into(), "shop".into()));
+    assert_eq!(
+        (entry("type"), entry("provider"), entry("username"), entry("database")),
+        ("postgresql".into(), "aws-rds".into(), "app".into(), "shop".into())
+    );
     assert_eq!(entry("host"), instance["Endpoint"]["Address"].as_str().unwrap());
     assert_eq!(entry("port"), "5432");
-    assert!(entry("uri").starts_with(&format!("postgresql://app:{}@", entry("password"))) && entry("uri").ends_with("sslmode=verify-full"));
+    assert!(
+        entry("uri").starts_with(&format!("postgresql://app:{}@", entry("password")))
+            && entry("uri").ends_with("sslmode=verify-full")
+    );
     assert_eq!(bound["metadata"]["ownerReferences"][0]["uid"], object["metadata"]["uid"]);
     let digest = aws_sim::log::digest(&entry("password"));
     assert_eq!(test.account.rds().master_password_digest(REGION, "created"), Some(digest));
@@ -114,9 +121,18 @@ async fn a_calm_change_is_sent_at_once_and_is_no_drift() {
 async fn a_class_change_waits_for_its_window_in_pending_and_happens_inside_it() {
     let test = ready("windowed", "maintenance: {window: 'sun:05:00-sun:06:00'}, backup: {window: '01:00-02:00'}").await;
     test.account.clear_requests();
-    test.apply(&manifest("windowed", "instanceClass: db.t3.small, maintenance: {window: 'sun:05:00-sun:06:00'}, backup: {window: '01:00-02:00'}")).await;
-    let object = test.wait(KIND, "windowed", "AwaitingWindow", |object| reason(object, "Pending") == Some("AwaitingWindow")).await;
-    assert!(message(&object, "Pending").contains("sun:05:00-sun:06:00") && message(&object, "Pending").contains("db.t3.small"));
+    test.apply(&manifest(
+        "windowed",
+        "instanceClass: db.t3.small, maintenance: {window: 'sun:05:00-sun:06:00'}, backup: {window: '01:00-02:00'}",
+    ))
+    .await;
+    let object = test
+        .wait(KIND, "windowed", "AwaitingWindow", |object| reason(object, "Pending") == Some("AwaitingWindow"))
+        .await;
+    assert!(
+        message(&object, "Pending").contains("sun:05:00-sun:06:00")
+            && message(&object, "Pending").contains("db.t3.small")
+    );
     assert_eq!(condition(&object, "Ready"), Some("True"));
     assert_eq!(condition(&object, "Drifted"), Some("False"), "a wanted change is no drift");
     let step = &object["status"]["plan"]["steps"][0];
@@ -129,7 +145,8 @@ async fn a_class_change_waits_for_its_window_in_pending_and_happens_inside_it() 
         now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
     }
     test.until("the modification", |test| calls(test, "ModifyDBInstance") == 1).await;
-    test.settle(KIND, "windowed", "the new class", |object| settled(object) && condition(object, "Pending").is_none()).await;
+    test.settle(KIND, "windowed", "the new class", |object| settled(object) && condition(object, "Pending").is_none())
+        .await;
     test.advance(Duration::from_secs(900));
     assert_eq!(describe(&test, "windowed").await["DBInstanceClass"], "db.t3.small");
 }
@@ -150,7 +167,11 @@ async fn a_nightly_backup_and_a_storage_optimisation_change_nothing() {
     for work in ["backup", "optimisation"] {
         {
             let mut rds = test.account.rds();
-            if work == "backup" { rds.start_backup(REGION, "nightly") } else { rds.start_storage_optimization(REGION, "nightly") }
+            if work == "backup" {
+                rds.start_backup(REGION, "nightly")
+            } else {
+                rds.start_storage_optimization(REGION, "nightly")
+            }
         }
         assert_ne!(status(&test, "nightly").as_deref(), Some("available"));
         test.account.clear_requests();
@@ -174,19 +195,28 @@ rds.add_tags_to_resource(ResourceName='{arn}', Tags=[{{'Key': 'theirs', 'Value':
 rds.modify_db_instance(DBInstanceIdentifier='drifted', DeletionProtection=False, BackupRetentionPeriod=3, PubliclyAccessible=True, ApplyImmediately=True)"
     );
     tamper(&mut test, &code, &[("rds", "ModifyDBInstance"), ("rds", "AddTagsToResource")]).await;
-    let object = test.settle(KIND, "drifted", "Drifted", |object| drift(object, "tags.team").is_some() && drift(object, "publiclyAccessible").is_some()).await;
+    let object = test
+        .settle(KIND, "drifted", "Drifted", |object| {
+            drift(object, "tags.team").is_some() && drift(object, "publiclyAccessible").is_some()
+        })
+        .await;
     assert_drift(&object, "deletionProtection", "on", "off");
     assert_drift(&object, "backup.retentionDays", "7", "3");
     assert_drift(&object, "publiclyAccessible", "false", "true");
     assert_drift(&object, "tags.team", "'core'", "absent");
     test.account.clear_faults();
     let object = test.settle(KIND, "drifted", "corrected", settled).await;
-    for field in ["deletionProtection", "backup.retentionDays", "publiclyAccessible", "tags.team", "tags.showcore.io/owner"] {
+    for field in
+        ["deletionProtection", "backup.retentionDays", "publiclyAccessible", "tags.team", "tags.showcore.io/owner"]
+    {
         assert!(last_drift(&object, field).is_some(), "{field} is not in lastDrift");
     }
     test.advance(Duration::from_secs(900));
     let instance = describe(&test, "drifted").await;
-    assert_eq!((&instance["DeletionProtection"], &instance["BackupRetentionPeriod"], &instance["PubliclyAccessible"]), (&true.into(), &7.into(), &false.into()));
+    assert_eq!(
+        (&instance["DeletionProtection"], &instance["BackupRetentionPeriod"], &instance["PubliclyAccessible"]),
+        (&true.into(), &7.into(), &false.into())
+    );
     let tags = instance["TagList"].to_string();
     assert!(tags.contains("theirs") && tags.contains("core") && tags.contains(&test.namespace), "{tags}");
     assert!(event(&test, "DriftCorrected").await.is_some());
@@ -211,16 +241,29 @@ async fn parameters_get_a_group_of_their_own_and_a_group_without_tls_is_drift() 
     let test = ready("tuned", "parameters: {log_min_duration_statement: '500'}, disruption: Immediate").await;
     let instance = describe(&test, "tuned").await;
     assert_eq!(instance["DBParameterGroups"][0]["DBParameterGroupName"], "tuned-postgres16");
-    test.aws(&["rds", "modify-db-parameter-group", "--db-parameter-group-name", "tuned-postgres16", "--parameters",
-        "ParameterName=rds.force_ssl,ParameterValue=0,ApplyMethod=immediate", "ParameterName=log_min_duration_statement,ParameterValue=9,ApplyMethod=immediate"]).await;
+    test.aws(&[
+        "rds",
+        "modify-db-parameter-group",
+        "--db-parameter-group-name",
+        "tuned-postgres16",
+        "--parameters",
+        "ParameterName=rds.force_ssl,ParameterValue=0,ApplyMethod=immediate",
+        "ParameterName=log_min_duration_statement,ParameterValue=9,ApplyMethod=immediate",
+    ])
+    .await;
     let object = test
         .settle(KIND, "tuned", "both corrected", |object| {
-            settled(object) && last_drift(object, "parameters.rds.force_ssl").is_some() && last_drift(object, "parameters.log_min_duration_statement").is_some()
+            settled(object)
+                && last_drift(object, "parameters.rds.force_ssl").is_some()
+                && last_drift(object, "parameters.log_min_duration_statement").is_some()
         })
         .await;
     let row = last_drift(&object, "parameters.rds.force_ssl").unwrap();
     assert_eq!((&row["desired"], &row["observed"]), (&"1".into(), &"0 in the parameter group tuned-postgres16".into()));
-    let set = test.aws(&["rds", "describe-db-parameters", "--db-parameter-group-name", "tuned-postgres16", "--source", "user"]).await.to_string();
+    let set = test
+        .aws(&["rds", "describe-db-parameters", "--db-parameter-group-name", "tuned-postgres16", "--source", "user"])
+        .await
+        .to_string();
     assert!(set.contains("500"), "{set}");
 }
 
@@ -229,7 +272,10 @@ async fn a_lost_secret_gets_a_new_password_which_is_sent_to_aws() {
     let test = ready("lost", "").await;
     let before = test.account.rds().master_password_digest(REGION, "lost").unwrap();
     test.delete("Secret", "lost-connection").await;
-    test.settle(KIND, "lost", "the new password with AWS", |_| test.account.rds().master_password_digest(REGION, "lost").is_some_and(|now| now != before)).await;
+    test.settle(KIND, "lost", "the new password with AWS", |_| {
+        test.account.rds().master_password_digest(REGION, "lost").is_some_and(|now| now != before)
+    })
+    .await;
     let bound = test.get("Secret", "lost-connection").await.unwrap();
     let digest = aws_sim::log::digest(&secret(&bound, "password").unwrap());
     assert_eq!(test.account.rds().master_password_digest(REGION, "lost"), Some(digest));
@@ -244,11 +290,15 @@ async fn a_lost_secret_gets_a_new_password_which_is_sent_to_aws() {
 #[tokio::test]
 async fn a_secret_of_that_name_that_we_did_not_make_is_never_overwritten() {
     let mut test = Test::start("squatted").await.unwrap();
-    test.apply("{apiVersion: v1, kind: Secret, metadata: {name: squatted-connection}, stringData: {password: theirs}}").await;
+    test.apply("{apiVersion: v1, kind: Secret, metadata: {name: squatted-connection}, stringData: {password: theirs}}")
+        .await;
     test.start_operator().await.unwrap();
     test.apply(&manifest("squatted", "")).await;
     test.wait(KIND, "squatted", "SecretNotOurs", |object| reason(object, "Stalled") == Some("SecretNotOurs")).await;
-    assert_eq!(secret(&test.get("Secret", "squatted-connection").await.unwrap(), "password").as_deref(), Some("theirs"));
+    assert_eq!(
+        secret(&test.get("Secret", "squatted-connection").await.unwrap(), "password").as_deref(),
+        Some("theirs")
+    );
     assert_eq!(calls(&test, "CreateDBInstance"), 0);
 }
 
@@ -260,7 +310,9 @@ async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finali
     // A delete that was merely accepted does not count.
     assert!(test.get(KIND, "snapped").await.is_some());
     test.settle_gone(KIND, "snapped").await;
-    let snapshots = test.aws(&["rds", "describe-db-snapshots", "--db-instance-identifier", "snapped", "--snapshot-type", "manual"]).await;
+    let snapshots = test
+        .aws(&["rds", "describe-db-snapshots", "--db-instance-identifier", "snapped", "--snapshot-type", "manual"])
+        .await;
     let snapshot = &snapshots["DBSnapshots"][0];
     assert_eq!((&snapshot["Status"], &snapshot["Encrypted"]), (&"available".into(), &true.into()));
     assert!(snapshot["DBSnapshotIdentifier"].as_str().unwrap().starts_with("snapped-final-"));
@@ -275,7 +327,10 @@ async fn deleted_under_delete_automated_backups_are_kept() {
     test.settle_gone(KIND, "dropped").await;
     let requests = test.account.requests();
     let delete = requests.iter().find(|request| request.operation == "DeleteDBInstance").unwrap();
-    assert_eq!((&delete.parameters["SkipFinalSnapshot"], &delete.parameters["DeleteAutomatedBackups"]), (&true.into(), &false.into()));
+    assert_eq!(
+        (&delete.parameters["SkipFinalSnapshot"], &delete.parameters["DeleteAutomatedBackups"]),
+        (&true.into(), &false.into())
+    );
 }
 
 #[tokio::test]
@@ -283,7 +338,12 @@ async fn deleted_under_retain_the_database_and_its_secret_stay() {
     let test = ready("retained", "deletionPolicy: Retain").await;
     let object = test.get(KIND, "retained").await.unwrap();
     let bound = test.get("Secret", "retained-connection").await.unwrap();
-    assert_eq!(bound["metadata"]["ownerReferences"], serde_json::Value::Null, "it outlives {}", object["metadata"]["uid"]);
+    assert_eq!(
+        bound["metadata"]["ownerReferences"],
+        serde_json::Value::Null,
+        "it outlives {}",
+        object["metadata"]["uid"]
+    );
     test.delete(KIND, "retained").await;
     test.settle_gone(KIND, "retained").await;
     let instance = describe(&test, "retained").await;
@@ -296,7 +356,9 @@ async fn deleted_under_retain_the_database_and_its_secret_stay() {
 async fn a_protected_database_is_not_deleted_until_its_spec_says_so() {
     let test = ready("protected", "").await;
     test.delete(KIND, "protected").await;
-    let object = test.wait(KIND, "protected", "DeletionProtected", |object| reason(object, "Stalled") == Some("DeletionProtected")).await;
+    let object = test
+        .wait(KIND, "protected", "DeletionProtected", |object| reason(object, "Stalled") == Some("DeletionProtected"))
+        .await;
     assert!(message(&object, "Stalled").contains("spec.deletionProtection to false"));
     assert_eq!(calls(&test, "DeleteDBInstance"), 0);
     test.apply(&manifest("protected", "deletionProtection: false")).await;
@@ -321,8 +383,24 @@ async fn rule_03_an_unencrypted_database_of_that_name_is_never_taken_over() {
 #[tokio::test]
 async fn rule_03_a_database_that_is_not_ours_is_left_untouched() {
     let mut test = Test::start("theirs").await.unwrap();
-    test.aws(&["rds", "create-db-instance", "--db-instance-identifier", "theirs", "--engine", "postgres", "--db-instance-class", "db.t3.micro",
-        "--allocated-storage", "20", "--master-username", "app", "--master-user-password", "a-long-password", "--storage-encrypted"]).await;
+    test.aws(&[
+        "rds",
+        "create-db-instance",
+        "--db-instance-identifier",
+        "theirs",
+        "--engine",
+        "postgres",
+        "--db-instance-class",
+        "db.t3.micro",
+        "--allocated-storage",
+        "20",
+        "--master-username",
+        "app",
+        "--master-user-password",
+        "a-long-password",
+        "--storage-encrypted",
+    ])
+    .await;
     test.start_operator().await.unwrap();
     test.apply(&manifest("theirs", "")).await;
     test.settle(KIND, "theirs", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
@@ -333,7 +411,8 @@ async fn rule_03_a_database_that_is_not_ours_is_left_untouched() {
 async fn rule_02_a_database_that_vanished_is_missing_and_not_made_again() {
     let test = ready("vanished", "").await;
     test.account.rds().drop_instance(REGION, "vanished");
-    let object = test.wait(KIND, "vanished", "a second look", |object| reason(object, "Ready") == Some("NotFound")).await;
+    let object =
+        test.wait(KIND, "vanished", "a second look", |object| reason(object, "Ready") == Some("NotFound")).await;
     assert!(condition(&object, "Stalled").is_none(), "believed before the grace period");
     test.settle(KIND, "vanished", "Missing", |object| reason(object, "Stalled") == Some("Missing")).await;
     assert_eq!(calls(&test, "CreateDBInstance"), 1);
@@ -343,7 +422,8 @@ async fn rule_02_a_database_that_vanished_is_missing_and_not_made_again() {
 async fn a_human_must_act_on_full_storage_and_the_message_says_how() {
     let test = ready("full", "").await;
     test.account.rds().set_status(REGION, "full", "storage-full");
-    let object = test.wait(KIND, "full", "StorageFull", |object| reason(object, "Stalled") == Some("StorageFull")).await;
+    let object =
+        test.wait(KIND, "full", "StorageFull", |object| reason(object, "Stalled") == Some("StorageFull")).await;
     assert!(message(&object, "Stalled").contains("raise spec.storage.sizeGiB"));
     assert_eq!(condition(&object, "Ready"), Some("False"));
     test.account.rds().set_status(REGION, "full", "available");

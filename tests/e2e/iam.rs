@@ -21,7 +21,9 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         ("s3", "DeleteObjects") => &["DeleteObject", "DeleteObjectVersion"],
         // Tags in the create call need the permission to tag.
         ("s3", "CreateBucket") => &["CreateBucket", "TagResource"],
-        ("rds", "CreateDBInstance" | "CreateDBParameterGroup") | ("elasticache", "CreateReplicationGroup") => &[operation, "AddTagsToResource"],
+        ("rds", "CreateDBInstance" | "CreateDBParameterGroup") | ("elasticache", "CreateReplicationGroup") => {
+            &[operation, "AddTagsToResource"]
+        }
         // The final snapshot is a permission of its own.
         ("rds", "DeleteDBInstance") => &["DeleteDBInstance", "CreateDBSnapshot"],
         ("elasticache", "DeleteReplicationGroup") => &["DeleteReplicationGroup", "CreateSnapshot"],
@@ -33,7 +35,10 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
 /// The actions that the README lists for a kind.
 fn listed(kind: &str) -> BTreeSet<String> {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let row = readme.lines().find(|line| line.starts_with(&format!("| `{kind}` | `"))).unwrap_or_else(|| panic!("no row of {kind}"));
+    let row = readme
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{kind}` | `")))
+        .unwrap_or_else(|| panic!("no row of {kind}"));
     let cell = row.split('|').nth(2).unwrap();
     cell.split(',').map(|action| action.trim().trim_matches('`').to_owned()).collect()
 }
@@ -41,7 +46,8 @@ fn listed(kind: &str) -> BTreeSet<String> {
 /// `sts:GetCallerIdentity` needs no permission.
 fn needed(test: &Test) -> BTreeSet<String> {
     let requests = test.account.requests();
-    let operators = requests.iter().filter(|request| request.user_agent.contains("aws-sdk-rust") && request.service != "sts");
+    let operators =
+        requests.iter().filter(|request| request.user_agent.contains("aws-sdk-rust") && request.service != "sts");
     operators.flat_map(|request| actions(&request.service, &request.operation)).collect()
 }
 
@@ -50,7 +56,9 @@ async fn live(kind: &str, first: &str, second: &str, last: &str, tamper: &str) {
     let name = "life";
     let mut test = Test::start("iam").await.unwrap();
     test.start_operator().await.unwrap();
-    let manifest = |spec: &str| format!("{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}");
+    let manifest = |spec: &str| {
+        format!("{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")
+    };
     for spec in [first, second] {
         test.apply(&manifest(spec)).await;
         test.settle(kind, name, "in sync", settled).await;
@@ -62,7 +70,10 @@ async fn live(kind: &str, first: &str, second: &str, last: &str, tamper: &str) {
     test.advance(Duration::from_secs(3600));
     if kind != "ShowCoreBucket" {
         test.delete("Secret", "life-connection").await;
-        test.settle(kind, name, "in sync", |object| object["status"]["applied"]["credentials"].is_string() && settled(object)).await;
+        test.settle(kind, name, "in sync", |object| {
+            object["status"]["applied"]["credentials"].is_string() && settled(object)
+        })
+        .await;
         test.advance(Duration::from_secs(3600));
     }
     test.apply(&manifest(last)).await;

@@ -54,13 +54,20 @@ pub fn secret(object: &Value, key: &str) -> Option<String> {
 /// How often the operator has called an operation, with success.
 pub fn calls(test: &harness::Test, operation: &str) -> usize {
     let requests = test.account.requests();
-    requests.iter().filter(|request| request.operation == operation && request.status < 400 && by_operator(request)).count()
+    requests
+        .iter()
+        .filter(|request| request.operation == operation && request.status < 400 && by_operator(request))
+        .count()
 }
 
 /// Every mutation that the operator has sent, whatever came of it.
 pub fn mutations(test: &harness::Test) -> Vec<String> {
     let requests = test.account.requests();
-    requests.iter().filter(|request| request.mutating && by_operator(request)).map(|request| request.operation.clone()).collect()
+    requests
+        .iter()
+        .filter(|request| request.mutating && by_operator(request))
+        .map(|request| request.operation.clone())
+        .collect()
 }
 
 /// The operator uses the Rust SDK; the tests' own clients are Python.
@@ -70,7 +77,8 @@ fn by_operator(request: &aws_sim::Request) -> bool {
 
 /// Makes an operation fail, as if AWS had trouble, until the faults are cleared.
 pub fn fail(test: &harness::Test, service: &str, operation: &str, code: &str, status: u16) {
-    let kind = aws_sim::FaultKind::Error { code: code.into(), status, message: "as a test has ordered: sg-secret".into() };
+    let kind =
+        aws_sim::FaultKind::Error { code: code.into(), status, message: "as a test has ordered: sg-secret".into() };
     test.account.inject(aws_sim::Fault { service: service.into(), operation: operation.into(), times: u32::MAX, kind });
 }
 

@@ -5,8 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::look::{calls, last_drift, mutations, reason, settled};
 
-const BUCKET: &str =
-    "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
+const BUCKET: &str = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
 
 /// The address that the operator says it serves at.
 fn address(log: &str) -> Option<String> {
@@ -34,7 +33,10 @@ async fn health_readiness_and_metrics_are_served_and_the_log_is_json() {
     assert!(get(&address, "/readyz").await.contains("200 OK"));
     let metrics = get(&address, "/metrics").await;
     assert!(metrics.contains(r#"showcore_reconciles_total{kind="ShowCoreBucket",outcome="done"}"#), "{metrics}");
-    assert!(metrics.contains(r#"showcore_aws_calls_total{service="s3",operation="CreateBucket",error=""} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"showcore_aws_calls_total{service="s3",operation="CreateBucket",error=""} 1"#),
+        "{metrics}"
+    );
     for line in test.operator_log().lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         assert!(line["timestamp"].is_string());
@@ -71,7 +73,8 @@ fn the_crds_in_the_repository_are_current() {
 async fn rule_02_while_the_crd_is_being_deleted_every_object_is_retained() {
     let mut test = Test::start_alone("uninstalled").await.unwrap();
     test.start_operator().await.unwrap();
-    test.apply(&BUCKET.replace("purpose: Backups", "purpose: Backups, deletionPolicy: Delete, emptyOnDelete: true")).await;
+    test.apply(&BUCKET.replace("purpose: Backups", "purpose: Backups, deletionPolicy: Delete, emptyOnDelete: true"))
+        .await;
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
     let deleted = test.kubectl.run(&["delete", "crd", "showcorebuckets.showcore.io", "--timeout=60s"]).await.unwrap();
     assert!(deleted.success(), "{deleted}");
@@ -102,8 +105,14 @@ async fn an_annotation_has_an_object_looked_at_now() {
     test.apply(BUCKET).await;
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
     let bucket = format!("seen-{}", test.account_id());
-    test.boto3(&format!("client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})")).await;
-    assert!(test.get("ShowCoreBucket", "seen").await.is_some_and(|object| settled(&object)), "nobody looks for an hour");
+    test.boto3(&format!(
+        "client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})"
+    ))
+    .await;
+    assert!(
+        test.get("ShowCoreBucket", "seen").await.is_some_and(|object| settled(&object)),
+        "nobody looks for an hour"
+    );
     test.kubectl.run(&["annotate", "scbucket/seen", "showcore.io/reconcile-at=now"]).await.unwrap().ok().unwrap();
     test.wait("ShowCoreBucket", "seen", "corrected", |object| last_drift(object, "versioning").is_some()).await;
 }
@@ -114,7 +123,10 @@ async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads(
     test.start_operator().await.unwrap();
     let stores = [("ShowCoreDatabase", "still-db"), ("ShowCoreCache", "still-cache")];
     for (kind, name) in stores {
-        test.apply(&format!("{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{}}}}")).await;
+        test.apply(&format!(
+            "{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{}}}}"
+        ))
+        .await;
         test.settle(kind, name, "Ready", settled).await;
     }
     test.advance(std::time::Duration::from_secs(3600));
@@ -123,7 +135,10 @@ async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads(
         before.push(test.wait(kind, name, "Ready", settled).await["metadata"]["resourceVersion"].clone());
     }
     test.account.clear_requests();
-    test.until("ten looks", |test| calls(test, "DescribeDBInstances") >= 10 && calls(test, "DescribeReplicationGroups") >= 10).await;
+    test.until("ten looks", |test| {
+        calls(test, "DescribeDBInstances") >= 10 && calls(test, "DescribeReplicationGroups") >= 10
+    })
+    .await;
     assert_eq!(mutations(&test), Vec::<String>::new());
     for ((kind, name), before) in stores.into_iter().zip(before) {
         assert_eq!(test.get(kind, name).await.unwrap()["metadata"]["resourceVersion"], before, "{kind}");

@@ -51,7 +51,9 @@ async fn a_read_that_is_denied_leaves_what_was_known_and_says_so() {
     test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: blind}, spec: {bucketName: 'blind-{accountID}', purpose: Backups}}").await;
     test.wait("ShowCoreBucket", "blind", "Ready", settled).await;
     fail(&test, "s3", "GetBucketVersioning", "AccessDenied", 403);
-    let object = test.wait("ShowCoreBucket", "blind", "AccessDenied", |object| reason(object, "Stalled") == Some("AccessDenied")).await;
+    let object = test
+        .wait("ShowCoreBucket", "blind", "AccessDenied", |object| reason(object, "Stalled") == Some("AccessDenied"))
+        .await;
     assert_eq!((condition(&object, "Ready"), condition(&object, "Encrypted")), (Some("Unknown"), Some("True")));
     assert_eq!(object["status"]["resource"]["status"], "available");
     test.account.clear_faults();
@@ -75,7 +77,12 @@ async fn a_change_that_aws_refuses_is_pending_and_the_store_stays_ready() {
 async fn rule_09_throttling_is_waited_out_and_nothing_is_made_twice() {
     let mut test = Test::start("throttled").await.unwrap();
     for operation in ["DescribeDBInstances", "CreateDBInstance"] {
-        test.account.inject(Fault { service: "rds".into(), operation: operation.into(), times: 4, kind: FaultKind::Throttle });
+        test.account.inject(Fault {
+            service: "rds".into(),
+            operation: operation.into(),
+            times: 4,
+            kind: FaultKind::Throttle,
+        });
     }
     test.start_operator().await.unwrap();
     test.apply(&database::manifest("throttled", "")).await;

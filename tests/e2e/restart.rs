@@ -12,13 +12,19 @@ use crate::{
 async fn killed_in_creation(name: &str, kind: &str, service: &str, operation: &str, manifest: &str) -> Test {
     let mut test = Test::start(name).await.unwrap();
     // Executed at once, and the answer never comes: the operator is still waiting when it is killed.
-    test.account.inject(Fault { service: service.into(), operation: operation.into(), times: 1, kind: FaultKind::AnswerLost });
+    test.account.inject(Fault {
+        service: service.into(),
+        operation: operation.into(),
+        times: 1,
+        kind: FaultKind::AnswerLost,
+    });
     let mut options = test.operator_options().unwrap();
     // Without retries of the SDK's the lost answer ends the call at once; the kill follows before any further look.
     options.environment.push(("AWS_MAX_ATTEMPTS".into(), "1".into()));
     test.start_operator_as(options).await.unwrap();
     test.apply(manifest).await;
-    test.until("the creation", |test| test.account.requests().iter().any(|request| request.operation == operation)).await;
+    test.until("the creation", |test| test.account.requests().iter().any(|request| request.operation == operation))
+        .await;
     test.kill_operator();
     test.start_operator().await.unwrap();
     test.settle(kind, name, "Ready after the kill", settled).await;
@@ -29,16 +35,28 @@ async fn killed_in_creation(name: &str, kind: &str, service: &str, operation: &s
 
 #[tokio::test]
 async fn rule_04_killed_between_the_create_call_and_its_answer_one_database_is_owned_and_ready() {
-    let test = killed_in_creation("killed-db", "ShowCoreDatabase", "rds", "CreateDBInstance", &database::manifest("killed-db", "")).await;
+    let test = killed_in_creation(
+        "killed-db",
+        "ShowCoreDatabase",
+        "rds",
+        "CreateDBInstance",
+        &database::manifest("killed-db", ""),
+    )
+    .await;
     let all = test.aws(&["rds", "describe-db-instances"]).await;
     assert_eq!(all["DBInstances"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn rule_04_killed_between_the_create_call_and_its_answer_one_cache_is_owned_and_ready() {
-    let test =
-        killed_in_creation("killed-cache", "ShowCoreCache", "elasticache", "CreateReplicationGroup", &cache::manifest("killed-cache", ""))
-            .await;
+    let test = killed_in_creation(
+        "killed-cache",
+        "ShowCoreCache",
+        "elasticache",
+        "CreateReplicationGroup",
+        &cache::manifest("killed-cache", ""),
+    )
+    .await;
     let all = test.aws(&["elasticache", "describe-replication-groups"]).await;
     assert_eq!(all["ReplicationGroups"].as_array().unwrap().len(), 1);
 }
@@ -57,7 +75,9 @@ async fn a_cache_in_creation_whose_tags_cannot_be_read_is_waited_for() {
     test.start_operator().await.unwrap();
     test.apply(&cache::manifest("unread", "")).await;
     let object = test
-        .wait("ShowCoreCache", "unread", "the wait for its tags", |object| reason(object, "Ready") == Some("TagsUnreadable"))
+        .wait("ShowCoreCache", "unread", "the wait for its tags", |object| {
+            reason(object, "Ready") == Some("TagsUnreadable")
+        })
         .await;
     assert_eq!(condition(&object, "Reconciling"), Some("True"));
     test.settle("ShowCoreCache", "unread", "Ready", settled).await;

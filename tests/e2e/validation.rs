@@ -31,7 +31,8 @@ fn change(kind: &'static str, before: Value, spec: Value, says: &'static str) ->
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> String {
-    json!({ "apiVersion": "showcore.io/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec }).to_string()
+    json!({ "apiVersion": "showcore.io/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec })
+        .to_string()
 }
 
 /// A bucket's spec with one more field.
@@ -45,7 +46,11 @@ fn buckets() -> Vec<Case> {
     const KIND: &str = "ShowCoreBucket";
     let trail = |cloud_trail: Value| json!({ "purpose": "CloudTrailLogs", "cloudTrail": cloud_trail });
     vec![
-        new(KIND, bucket("bucketName", json!("Upper-Case")), "bucketName, with {accountID} and {region} replaced, has 3 to 63"),
+        new(
+            KIND,
+            bucket("bucketName", json!("Upper-Case")),
+            "bucketName, with {accountID} and {region} replaced, has 3 to 63",
+        ),
         new(KIND, bucket("bucketName", json!("two..dots")), "bucketName must not hold two dots in a row"),
         new(KIND, bucket("bucketName", json!("xn--bucket")), "bucketName uses a prefix or suffix that AWS reserves"),
         new(KIND, bucket("region", json!("Frankfurt")), "region must look like eu-central-1"),
@@ -55,13 +60,31 @@ fn buckets() -> Vec<Case> {
         new(KIND, trail(json!({ "prefix": "/slash/" })), "cloudTrail.prefix has letters"),
         new(KIND, trail(json!({ "organizationID": "x-1" })), "cloudTrail.organizationID must look like"),
         new(KIND, bucket("tags", json!({ "": "x" })), "tags: a key has 1 to 128 characters"),
-        new(KIND, bucket("tags", json!({ "showcore.io/uid": "x" })), "tags: keys that begin with aws: or showcore.io/ are reserved"),
+        new(
+            KIND,
+            bucket("tags", json!({ "showcore.io/uid": "x" })),
+            "tags: keys that begin with aws: or showcore.io/ are reserved",
+        ),
         new(KIND, bucket("tags", json!({ "a": "semi;colon" })), "tags: keys and values may hold letters"),
-        change(KIND, bucket("bucketName", json!("one-name")), json!({ "purpose": "Backups" }), "bucketName is immutable"),
-        change(KIND, json!({ "purpose": "Backups" }), bucket("region", json!("eu-west-1")), "region is immutable: a bucket"),
+        change(
+            KIND,
+            bucket("bucketName", json!("one-name")),
+            json!({ "purpose": "Backups" }),
+            "bucketName is immutable",
+        ),
+        change(
+            KIND,
+            json!({ "purpose": "Backups" }),
+            bucket("region", json!("eu-west-1")),
+            "region is immutable: a bucket",
+        ),
         // What the schema itself refuses.
         new(KIND, json!({}), "spec.purpose: Required value"),
-        new(KIND, bucket("encryption", json!({ "keyManagement": "None" })), "spec.encryption.keyManagement: Unsupported value"),
+        new(
+            KIND,
+            bucket("encryption", json!({ "keyManagement": "None" })),
+            "spec.encryption.keyManagement: Unsupported value",
+        ),
     ]
 }
 
@@ -77,17 +100,36 @@ fn databases() -> Vec<Case> {
         new(KIND, json!({ "credentials": { "username": "1app" } }), "credentials.username begins with a letter"),
         new(KIND, json!({ "credentials": { "username": "admin" } }), "credentials.username is reserved"),
         new(KIND, json!({ "connectionSecretName": "UPPER" }), "connectionSecretName is a Secret's name"),
-        new(KIND, json!({ "network": { "securityGroupIDs": ["default"] } }), "network.securityGroupIDs: each must look like"),
+        new(
+            KIND,
+            json!({ "network": { "securityGroupIDs": ["default"] } }),
+            "network.securityGroupIDs: each must look like",
+        ),
         new(KIND, json!({ "backup": { "window": "3-4" } }), "backup.window must look like"),
         new(KIND, json!({ "maintenance": { "window": "Sunday" } }), "maintenance.window must look like"),
         new(KIND, json!({ "parameters": { "rds.force_ssl": "0" } }), "parameters: rds.force_ssl cannot be set"),
         new(KIND, json!({ "parameters": { "Upper": "0" } }), "parameters: a name has lower-case letters"),
-        change(KIND, json!({ "identifier": "one" }), json!({ "identifier": "two" }), "identifier is immutable: it names the database"),
+        change(
+            KIND,
+            json!({ "identifier": "one" }),
+            json!({ "identifier": "two" }),
+            "identifier is immutable: it names the database",
+        ),
         change(KIND, json!({ "region": "eu-west-1" }), json!({}), "region is immutable: a database"),
         change(KIND, json!({}), json!({ "databaseName": "late" }), "databaseName is immutable"),
         change(KIND, json!({ "connectionSecretName": "a" }), json!({}), "connectionSecretName is immutable"),
-        change(KIND, json!({ "engineVersion": "16" }), json!({ "engineVersion": "17" }), "the major version cannot be changed yet"),
-        change(KIND, json!({ "engineVersion": "16.8" }), json!({ "engineVersion": "16.4" }), "engineVersion only goes up"),
+        change(
+            KIND,
+            json!({ "engineVersion": "16" }),
+            json!({ "engineVersion": "17" }),
+            "the major version cannot be changed yet",
+        ),
+        change(
+            KIND,
+            json!({ "engineVersion": "16.8" }),
+            json!({ "engineVersion": "16.4" }),
+            "engineVersion only goes up",
+        ),
         change(KIND, json!({ "storage": { "sizeGiB": 30 } }), json!({}), "storage.sizeGiB only grows"),
         change(KIND, json!({}), json!({ "credentials": { "username": "other" } }), "credentials.username is immutable"),
         change(
@@ -96,7 +138,12 @@ fn databases() -> Vec<Case> {
             json!({ "network": { "subnetGroupName": "b" } }),
             "network.subnetGroupName is immutable",
         ),
-        change(KIND, json!({ "network": { "subnetGroupName": "a" } }), json!({}), "network.subnetGroupName is immutable"),
+        change(
+            KIND,
+            json!({ "network": { "subnetGroupName": "a" } }),
+            json!({}),
+            "network.subnetGroupName is immutable",
+        ),
         new(KIND, json!({ "backup": { "retentionDays": 0 } }), "spec.backup.retentionDays: Invalid value"),
         new(KIND, json!({ "storage": { "sizeGiB": 1 } }), "spec.storage.sizeGiB: Invalid value"),
     ]
@@ -118,7 +165,12 @@ fn caches() -> Vec<Case> {
         change(KIND, json!({ "connectionSecretName": "a" }), json!({}), "connectionSecretName is immutable"),
         change(KIND, json!({}), json!({ "engine": "valkey" }), "engine is immutable"),
         change(KIND, json!({}), json!({ "authentication": "None" }), "authentication is immutable"),
-        change(KIND, json!({ "engineVersion": "7.1" }), json!({ "engineVersion": "7.0" }), "engineVersion only goes up"),
+        change(
+            KIND,
+            json!({ "engineVersion": "7.1" }),
+            json!({ "engineVersion": "7.0" }),
+            "engineVersion only goes up",
+        ),
         new(KIND, json!({ "replicas": 6 }), "spec.replicas: Invalid value"),
     ]
 }

@@ -191,7 +191,7 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
         (
             "publicAccessBlock",
             with(|bucket| {
-                bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ..all_four() })
+                bucket.public_access_block = Some(PublicAccessBlock { block_public_policy: false, ..all_four() });
             }),
             true,
             calm().doing(vec![Step::PutPublicAccessBlock]),

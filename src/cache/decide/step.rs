@@ -139,9 +139,11 @@ impl Changes {
             engine_version: spec.engine_version.clone().filter(|_| has("engineVersion")),
             failover: has("automaticFailover").then_some(spec.replicas > 0),
             snapshot_retention: retention,
-            snapshotting_cluster: group.members.first().cloned().filter(|_| {
-                group.snapshot_retention == 0 && retention.is_some_and(|days| days > 0)
-            }),
+            snapshotting_cluster: group
+                .members
+                .first()
+                .cloned()
+                .filter(|_| group.snapshot_retention == 0 && retention.is_some_and(|days| days > 0)),
             snapshot_window: spec.snapshot.window.clone().filter(|_| has("snapshot.window")),
             maintenance_window: spec.maintenance.window.clone().filter(|_| has("maintenance.window")),
             security_groups: spec.network.security_group_ids.clone().filter(|_| has("network.securityGroupIDs")),
@@ -208,13 +210,23 @@ impl decision::Step for Step {
             Self::MakeCredentials { .. } => vec!["make the connection Secret".into()],
             Self::WriteConnection { .. } => vec!["bring the connection Secret up to date".into()],
             Self::Create(_) => vec!["create the replication group".into()],
-            Self::Modify(changes) => changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect(),
-            Self::SendToken { strategy: Strategy::Rotate, .. } => vec!["send the token of the connection Secret, beside the old one".into()],
-            Self::SendToken { strategy: Strategy::Set, .. } => vec!["accept only the token of the connection Secret".into()],
-            Self::IncreaseReplicas { replicas } | Self::DecreaseReplicas { replicas } => vec![format!("replicas: {replicas}")],
+            Self::Modify(changes) => {
+                changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect()
+            }
+            Self::SendToken { strategy: Strategy::Rotate, .. } => {
+                vec!["send the token of the connection Secret, beside the old one".into()]
+            }
+            Self::SendToken { strategy: Strategy::Set, .. } => {
+                vec!["accept only the token of the connection Secret".into()]
+            }
+            Self::IncreaseReplicas { replicas } | Self::DecreaseReplicas { replicas } => {
+                vec![format!("replicas: {replicas}")]
+            }
             Self::AddTags { tags, .. } => tags.iter().map(|(key, value)| format!("{key}: {value}")).collect(),
             Self::RemoveTags { keys, .. } => keys.iter().map(|key| format!("{key}: absent")).collect(),
-            Self::Delete { final_snapshot: Some(name) } => vec![format!("delete the group, with the final snapshot {name}")],
+            Self::Delete { final_snapshot: Some(name) } => {
+                vec![format!("delete the group, with the final snapshot {name}")]
+            }
             Self::Delete { final_snapshot: None } => vec!["delete the group without a final snapshot".into()],
         }
     }
@@ -226,14 +238,18 @@ impl decision::Step for Step {
         }
     }
 
-    fn creates(&self) -> bool {
-        matches!(self, Self::Create(_))
+    fn guarded(&self) -> bool {
+        matches!(self, Self::Create(_) | Self::Delete { .. })
     }
 
     fn settles(&self) -> Option<(String, String)> {
         match self {
-            Self::SendToken { secret_uid, strategy: Strategy::Rotate } => Some((CREDENTIALS.to_owned(), rotating(secret_uid))),
-            Self::SendToken { secret_uid, strategy: Strategy::Set } => Some((CREDENTIALS.to_owned(), secret_uid.clone())),
+            Self::SendToken { secret_uid, strategy: Strategy::Rotate } => {
+                Some((CREDENTIALS.to_owned(), rotating(secret_uid)))
+            }
+            Self::SendToken { secret_uid, strategy: Strategy::Set } => {
+                Some((CREDENTIALS.to_owned(), secret_uid.clone()))
+            }
             _ => None,
         }
     }

@@ -25,6 +25,7 @@ fn applied() -> Object {
 }
 
 /// A spec that names every field, changed by these.
+#[expect(clippy::needless_pass_by_value, reason = "the tables give literals")]
 fn spec(changes: Value) -> ShowCoreCacheSpec {
     let mut spec = json!({
         "engine": "redis",

@@ -3,12 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Instance, Wanted};
-use crate::{
-    conditions::CREDENTIALS,
-    connection::Connection,
-    decision,
-    status::Impact,
-};
+use crate::{conditions::CREDENTIALS, connection::Connection, decision, status::Impact};
 
 /// One mutation of a database, or of its Secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +139,8 @@ impl Changes {
         let spec = wanted.spec;
         let has = |name: &str| names.contains(&name);
         let own = super::own_group_name(wanted.identifier, spec.major());
-        let group = if super::parameters_of(spec).is_empty() { format!("default.postgres{}", spec.major()) } else { own };
+        let group =
+            if super::parameters_of(spec).is_empty() { format!("default.postgres{}", spec.major()) } else { own };
         // A group of ours that lets connections in without TLS is mended in place, by its parameters.
         let regroup = has("parameterGroup") && instance.parameter_group != group;
         Self {
@@ -236,12 +232,16 @@ impl decision::Step for Step {
             }
             Self::DeleteParameterGroup { name } => vec![format!("delete the parameter group {name}")],
             Self::Create(_) => vec!["create the instance".into()],
-            Self::Modify(changes) => changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect(),
+            Self::Modify(changes) => {
+                changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect()
+            }
             Self::SendPassword { .. } => vec!["send the password of the connection Secret".into()],
             Self::AddTags { tags, .. } => pairs(tags),
             Self::RemoveTags { keys, .. } => keys.iter().map(|key| format!("{key}: absent")).collect(),
             Self::Reboot => vec!["reboot, for parameters that need it".into()],
-            Self::Delete { final_snapshot: Some(name) } => vec![format!("delete the instance, with the final snapshot {name}")],
+            Self::Delete { final_snapshot: Some(name) } => {
+                vec![format!("delete the instance, with the final snapshot {name}")]
+            }
             Self::Delete { final_snapshot: None } => vec!["delete the instance without a final snapshot".into()],
         }
     }
@@ -254,8 +254,8 @@ impl decision::Step for Step {
         }
     }
 
-    fn creates(&self) -> bool {
-        matches!(self, Self::Create(_))
+    fn guarded(&self) -> bool {
+        matches!(self, Self::Create(_) | Self::Delete { .. })
     }
 
     fn settles(&self) -> Option<(String, String)> {

@@ -27,6 +27,7 @@ fn applied() -> Object {
 }
 
 /// A spec that names every field, changed by these.
+#[expect(clippy::needless_pass_by_value, reason = "the tables give literals")]
 fn spec(changes: Value) -> ShowCoreDatabaseSpec {
     let mut spec = json!({
         "engineVersion": "16.4",
@@ -392,7 +393,7 @@ fn a_lost_secret_is_made_again_and_its_password_sent() {
     let new = || Seen { secret: secret("s2", complete()), ..present() };
     let busy = || Seen { secret: secret("s2", complete()), ..with_status("backing-up") };
     let send = || Step::SendPassword { secret_uid: "s2".into() };
-    let sent = settled().but(|scene| {
+    let done = settled().but(|scene| {
         scene.status.applied.get_or_insert_default().insert(CREDENTIALS.into(), "s2".into());
     });
     let lost_before_the_first_look = applied().but(|scene| {
@@ -405,7 +406,7 @@ fn a_lost_secret_is_made_again_and_its_password_sent() {
         ("lost", decided(&settled(), &lost()), calm().doing(vec![Step::MakeCredentials { connection: complete() }])),
         ("made again", decided(&settled(), &new()), calm().doing(vec![send()])),
         ("made again, while AWS is busy", decided(&settled(), &busy()), calm()),
-        ("sent", decided(&sent, &new()), calm()),
+        ("sent", decided(&done, &new()), calm()),
         (
             "lost before the first look: AWS has another password",
             decided(&lost_before_the_first_look, &new()),

@@ -1,0 +1,107 @@
+//! What a kind of store is: its CRD type, and the steps of the pipeline.
+
+use std::fmt::Debug;
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use k8s_openapi::jiff::Timestamp;
+use kube::{CustomResourceExt, Resource, core::NamespaceResourceScope};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    aws::Clients,
+    context::Context,
+    decision::{Decision, Step, Wanted},
+    error::Failure,
+    ownership::{Owner, Place},
+    spec::{DeletionPolicy, DriftPolicy},
+    status::Status,
+};
+
+/// A kind of store: its CRD type, and the four steps.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + CustomResourceExt
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+    + 'static
+{
+    /// `ShowCoreBucket` and the like.
+    const KIND: &'static str;
+    /// The spec.
+    type Spec: Send + Sync;
+    /// What one look gathers.
+    type Seen: Send + Sync;
+    /// One mutation, as data.
+    type Step: Step;
+
+    /// The spec.
+    fn spec(&self) -> &Self::Spec;
+    /// The status as last written.
+    fn status(&self) -> &Status;
+    /// Region of the spec.
+    fn region(&self) -> Option<&str>;
+    /// Drift policy of the spec.
+    fn drift_policy(&self) -> DriftPolicy;
+    /// Deletion policy of the spec.
+    fn deletion_policy(&self) -> DeletionPolicy;
+    /// The resource's name in AWS.
+    fn identifier(&self, place: &Place) -> String;
+
+    /// Gathers all that a decision needs.
+    fn observe(&self, look: &Look<'_>) -> impl Future<Output = Result<Self::Seen, Failure>> + Send;
+    /// Decides. Pure: no I/O, no clock, no randomness.
+    fn decide(wanted: &Wanted<'_, Self::Spec>, seen: &Self::Seen, now: Timestamp) -> Decision<Self::Step>;
+    /// Performs one step, idempotently.
+    fn act(&self, order: &Order<Self::Step>, look: &Look<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What `observe` and `act` work with.
+pub struct Look<'a> {
+    /// Clients, clock, settings.
+    pub cx: &'a Context,
+    /// AWS clients of the object's region.
+    pub aws: Clients,
+    /// Where the operator acts.
+    pub place: Place,
+    /// The resource's name in AWS.
+    pub identifier: String,
+    /// Whom its tags must name.
+    pub owner: Owner,
+    /// Whether the object is being deleted.
+    pub deleting: bool,
+}
+
+impl Look<'_> {
+    /// Sends an AWS call: counted, and its error classified.
+    pub async fn send<T, E>(
+        &self,
+        call: &str,
+        future: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Debug,
+    {
+        crate::aws::send(call, &self.cx.metrics, future).await
+    }
+}
+
+/// A step of a decision that was made on a fresh look (rule 5). `act` takes nothing else, and only
+/// [`reconcile`](crate::reconcile) makes one: `rule_05` is that this does not compile.
+///
+/// ```compile_fail,E0423
+/// let order = showcore_operator::kind::Order(showcore_operator::bucket::Step::Delete);
+/// ```
+#[derive(Debug)]
+pub struct Order<S>(pub(crate) S);
+
+impl<S> Order<S> {
+    /// The step.
+    pub fn step(&self) -> &S {
+        &self.0
+    }
+}
