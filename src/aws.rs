@@ -59,7 +59,7 @@ pub enum Trust {
 }
 
 /// How long an answer of STS's counts as recent: a provider may begin to serve another account.
-const RECENT: Duration = Duration::from_secs(300);
+const RECENT: Duration = Duration::from_mins(5);
 
 /// The clients of one region. Cheap to clone.
 #[derive(Clone, Debug)]

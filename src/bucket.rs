@@ -31,6 +31,7 @@ pub use observe::{Bucket, PublicAccessBlock, Seen, Sse};
     plural = "showcorebuckets",
     shortname = "scbucket",
     category = "showcore",
+    doc = "An S3 bucket: SSE-S3, every public access block, BucketOwnerEnforced, TLS only",
     namespaced,
     status = "Status",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
@@ -40,8 +41,8 @@ pub use observe::{Bucket, PublicAccessBlock, Seen, Sse};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.host", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("has(self.spec.bucketName) || self.metadata.name.matches('^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$')")
-        .message("metadata.name is the bucket's name when spec.bucketName is absent: 3 to 63 lower-case letters, digits and hyphens; give spec.bucketName or another name")
+    validation = Rule::new("has(self.spec.bucketName) ? size(self.metadata.name) <= 150 : self.metadata.name.matches('^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$')")
+        .message("metadata.name is the bucket's name when spec.bucketName is absent: 3 to 63 lower-case letters, digits and hyphens; give spec.bucketName or another name (150 characters at most)")
 )]
 #[x_kube(
     validation = Rule::new("has(self.bucketName) == has(oldSelf.bucketName) && (!has(self.bucketName) || self.bucketName == oldSelf.bucketName)")

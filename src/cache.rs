@@ -33,6 +33,7 @@ pub use observe::{Group, Member, Seen};
     plural = "showcorecaches",
     shortname = "sccache",
     category = "showcore",
+    doc = "An ElastiCache replication group: encrypted at rest, TLS only",
     namespaced,
     status = "Status",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
@@ -42,8 +43,8 @@ pub use observe::{Group, Member, Seen};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.host", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("has(self.spec.identifier) || (size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([a-z0-9]|-[a-z0-9])*$'))")
-        .message("metadata.name is the group's identifier when spec.identifier is absent: it begins with a letter and has at most 40 lower-case letters, digits and single hyphens; give spec.identifier or another name")
+    validation = Rule::new("has(self.spec.identifier) ? size(self.metadata.name) <= 150 : (size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([a-z0-9]|-[a-z0-9])*$'))")
+        .message("metadata.name is the group's identifier when spec.identifier is absent: it begins with a letter and has at most 40 lower-case letters, digits and single hyphens; give spec.identifier or another name (150 characters at most)")
 )]
 #[x_kube(
     validation = Rule::new("has(self.identifier) == has(oldSelf.identifier) && (!has(self.identifier) || self.identifier == oldSelf.identifier)")
@@ -57,9 +58,9 @@ pub use observe::{Group, Member, Seen};
         .message("authentication is immutable: clients would be locked out, or let in without a token"),
     validation = Rule::new("!has(self.engineVersion) || !has(oldSelf.engineVersion) || int(self.engineVersion.split('.')[0]) * 100 + int(self.engineVersion.split('.')[1]) >= int(oldSelf.engineVersion.split('.')[0]) * 100 + int(oldSelf.engineVersion.split('.')[1])")
         .message("engineVersion only goes up: AWS cannot downgrade a cache"),
-    validation = Rule::new("!has(self.engineVersion) || self.engine != 'redis' || int(self.engineVersion.split('.')[0]) <= 7")
-        .message("engineVersion: redis ends at 7.1; later versions are engine valkey"),
-    validation = Rule::new("!has(self.engineVersion) || self.engine != 'valkey' || int(self.engineVersion.split('.')[0]) >= 7")
+    validation = Rule::new("!has(self.engineVersion) || self.engine != 'redis' || self.engineVersion in ['6.2', '7.0', '7.1']")
+        .message("engineVersion: redis is 6.2, 7.0 or 7.1; later versions are engine valkey"),
+    validation = Rule::new("!has(self.engineVersion) || self.engine != 'valkey' || int(self.engineVersion.split('.')[0]) * 100 + int(self.engineVersion.split('.')[1]) >= 702")
         .message("engineVersion: valkey begins at 7.2")
 )]
 pub struct ShowCoreCacheSpec {

@@ -72,7 +72,7 @@ pub fn blind(before: &Status, failure: &Failure, generation: i64, now: Timestamp
     let conditions = wanted
         .into_iter()
         .map(|(type_, status, reason, message)| {
-            condition(&before.conditions, &type_, &status, reason, message, generation, now)
+            condition(&before.conditions, &type_, &status, &reason, &message, generation, now)
         })
         .collect();
     Status { observed_generation: generation, conditions, ..before.clone() }
@@ -120,9 +120,7 @@ fn reconciling<S: Step>(decision: &Decision<S>) -> Option<Note> {
 fn conditions(before: &[Condition], wanted: Vec<Wanted>, generation: i64, now: Timestamp) -> Vec<Condition> {
     wanted
         .into_iter()
-        .map(|(type_, status, why)| {
-            condition(before, type_, status, why.reason.to_owned(), why.message, generation, now)
-        })
+        .map(|(type_, status, why)| condition(before, type_, status, why.reason, &why.message, generation, now))
         .collect()
 }
 
@@ -133,8 +131,8 @@ fn condition(
     before: &[Condition],
     type_: &str,
     status: &str,
-    reason: String,
-    message: String,
+    reason: &str,
+    message: &str,
     generation: i64,
     now: Timestamp,
 ) -> Condition {
@@ -145,7 +143,7 @@ fn condition(
     Condition {
         type_: type_.to_owned(),
         status: status.to_owned(),
-        reason,
+        reason: reason.to_owned(),
         message: message.chars().take(MAX_MESSAGE).collect(),
         observed_generation: Some(generation),
         last_transition_time,

@@ -31,6 +31,7 @@ pub use observe::{Instance, ParameterGroup, Pending, Seen};
     plural = "showcoredatabases",
     shortname = "scdb",
     category = "showcore",
+    doc = "An RDS PostgreSQL instance: encrypted, private, TLS only",
     namespaced,
     status = "Status",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
@@ -40,8 +41,8 @@ pub use observe::{Instance, ParameterGroup, Pending, Seen};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.host", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("has(self.spec.identifier) || (size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([a-z0-9]|-[a-z0-9])*$'))")
-        .message("metadata.name is the instance's identifier when spec.identifier is absent: it begins with a letter and has at most 63 lower-case letters, digits and single hyphens; give spec.identifier or another name")
+    validation = Rule::new("has(self.spec.identifier) ? size(self.metadata.name) <= 150 : (size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([a-z0-9]|-[a-z0-9])*$'))")
+        .message("metadata.name is the instance's identifier when spec.identifier is absent: it begins with a letter and has at most 63 lower-case letters, digits and single hyphens; give spec.identifier or another name (150 characters at most)")
 )]
 #[x_kube(
     validation = Rule::new("has(self.identifier) == has(oldSelf.identifier) && (!has(self.identifier) || self.identifier == oldSelf.identifier)")

@@ -7,13 +7,17 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use crate::{
     drift::{self, Difference, Field, Record},
     error::{Class, Failure, Note, note},
-    ownership::{Claim, Owner, Pin, Place},
+    ownership::{Owner, Pin, Place},
     spec::{DeletionPolicy, DriftPolicy},
     status::{
         Binding, DriftAction, DriftRow, EncryptionStatus, Endpoint, Impact, MAX_PLAN_STEPS, Plan, PlanStep,
         ResourceStatus, Status,
     },
 };
+
+mod standing;
+
+pub use standing::{Sighting, Standing};
 
 /// What is wanted of one object's AWS resource, and all that was known of it before this look.
 #[derive(Clone, Debug)]
@@ -186,6 +190,16 @@ impl<S: Step> Decision<S> {
         decision
     }
 
+    /// The object is being deleted, and AWS or we are at work on it.
+    pub fn deleting(message: impl Into<String>) -> Self {
+        Self::rest(Verdict::Working(note("Deleting", message)), Encrypted::Unknown, Facts::default())
+    }
+
+    /// A human must act, and nothing is done before.
+    pub fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::rest(Verdict::Stalled(note(reason, message)), Encrypted::Unknown, Facts::default())
+    }
+
     /// The same decision with steps to be done now.
     #[must_use]
     pub fn with_steps(mut self, steps: Vec<S>) -> Self {
@@ -229,7 +243,7 @@ impl<S: Step> Decision<S> {
         self.steps.clear();
         match (failure.class, &self.verdict) {
             (Class::Retry | Class::Wait, Verdict::Ready(_)) => self.working = Some(failure.note()),
-            (Class::Wait, _) => {}
+            (Class::Wait, _) | (Class::Retry, Verdict::Stalled(_)) => {}
             (Class::Retry, Verdict::Working(_)) => self.verdict = Verdict::Working(failure.note()),
             (Class::Stalled, Verdict::Ready(_)) => {
                 for row in &mut self.facts.drift {
@@ -246,7 +260,6 @@ impl<S: Step> Decision<S> {
                 self.verdict = Verdict::Stalled(failure.note());
                 self.look_again = LookAgain::Slowly;
             }
-            (Class::Retry, Verdict::Stalled(_)) => {}
         }
         self
     }
@@ -264,32 +277,19 @@ impl<S: Step> Decision<S> {
     }
 }
 
-/// What the shared rules say before a kind decides anything of its own.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Standing<S> {
-    /// The resource is to be made.
-    Create,
-    /// The resource is ours and wanted.
-    Manage,
-    /// The resource is ours and the object is being deleted under this policy.
-    Remove(DeletionPolicy),
-    /// AWS has believably lost it, or never had it, and the object is being deleted.
-    Gone,
-    /// A shared rule decides.
-    Decided(Box<Decision<S>>),
+/// Says that these steps wait for the maintenance window.
+pub fn awaiting_window<S: Step>(window: &str, held: &[S]) -> Note {
+    let what: Vec<_> = held.iter().flat_map(Step::changes).collect();
+    let message = format!(
+        "waits for the maintenance window {window} (UTC): {}. Set disruption: Immediate to have it at once",
+        what.join(", ")
+    );
+    note("AwaitingWindow", message)
 }
 
-/// A resource as the shared rules see it.
-#[derive(Clone, Debug)]
-pub struct Sighting<'a> {
-    /// AWS's immutable id of it.
-    pub id: &'a str,
-    /// Its owner tags, if AWS answers them now.
-    pub tags: Option<&'a BTreeMap<String, String>>,
-    /// Whether `id` tells this resource from another of the same name. A bucket's does not.
-    pub id_is_unique: bool,
-    /// How a person gives it back to us, where tags are all that tells.
-    pub retag_hint: Option<String>,
+/// Says that a store serves and AWS takes no change of it now.
+pub fn waiting_for_aws(what: &str, status: &str) -> Note {
+    note("WaitingForAWS", format!("AWS accepts changes while the {what} is available; now it is {status}"))
 }
 
 impl<S> Wanted<'_, S> {
@@ -298,145 +298,25 @@ impl<S> Wanted<'_, S> {
         Record { applied: self.status.applied.as_ref(), existed: self.pin.is_some_and(|pin| pin.id.is_some()) }
     }
 
+    /// Whether the resource existed, as far as anything still says so. The status is written before the pin; a pin
+    /// that somebody took off is no proof that it never existed.
+    pub fn existed(&self) -> bool {
+        self.pin.is_some_and(|pin| pin.id.is_some()) || self.status.resource.is_some()
+    }
+
+    /// The deletion policy that counts: the one that the object is being deleted under, else the spec's.
+    pub fn deletion_policy(&self, of_spec: DeletionPolicy) -> DeletionPolicy {
+        match self.presence {
+            Presence::Present => of_spec,
+            Presence::Absent(policy) => policy,
+        }
+    }
+
     /// All tags that the resource should carry.
     pub fn tags(&self, tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut all = tags.clone();
         all.extend(self.owner.tags());
         all
-    }
-
-    /// Applies rules 2 and 3 and the pinned identity, which are the same for every kind.
-    pub fn standing<T: Step>(&self, seen: Option<&Sighting<'_>>, now: Timestamp) -> Standing<T> {
-        let deleting = matches!(self.presence, Presence::Absent(_));
-        if let Some(stalled) = self.wrong_place() {
-            return Standing::decided(Verdict::Stalled(stalled), Facts::default());
-        }
-        let Some(seen) = seen else { return self.not_found(deleting, now) };
-        let pinned_id = self.pin.and_then(|pin| pin.id.as_deref());
-        let pinned = seen.id_is_unique && pinned_id == Some(seen.id);
-        let claim = crate::ownership::claim(self.owner, seen.tags, pinned);
-        if let (Claim::Ours, Some(other)) = (&claim, pinned_id.filter(|id| *id != seen.id)) {
-            if deleting {
-                return Standing::decided_release(
-                    "the resource of that name is not the one we made; it is left untouched",
-                );
-            }
-            let message = format!(
-                "{} was replaced: AWS now answers another resource ({}) under this name than the one we made ({other}); \
-                 nothing is written to it. Delete this object and apply it again under another identifier",
-                self.identifier, seen.id
-            );
-            return Standing::decided(Verdict::Stalled(note("Replaced", message)), Facts::default());
-        }
-        match (claim, self.presence) {
-            (Claim::Ours | Claim::Untagged, Presence::Present) => Standing::Manage,
-            (Claim::Ours | Claim::Untagged, Presence::Absent(policy)) => Standing::Remove(policy),
-            (Claim::Unknown, _) => Standing::decided(
-                Verdict::Working(note(
-                    "TagsUnreadable",
-                    format!(
-                        "AWS does not answer the tags of {} now; nothing is written to it until it does",
-                        self.identifier
-                    ),
-                )),
-                Facts::default(),
-            ),
-            (Claim::Conflict(_) | Claim::NotOurs(_), Presence::Absent(_)) => {
-                Standing::decided_release("the resource is not ours; it is left untouched")
-            }
-            (Claim::Conflict(other), Presence::Present) => Standing::decided(
-                Verdict::Stalled(note(
-                    "Conflict",
-                    format!(
-                        "{} belongs to {other}; nothing is written to it. Choose another identifier: delete this object and apply it with one",
-                        self.identifier
-                    ),
-                )),
-                Facts::default(),
-            ),
-            (Claim::NotOurs(why), Presence::Present) => {
-                let hint = seen
-                    .retag_hint
-                    .as_deref()
-                    .unwrap_or("choose another identifier: delete this object and apply it with one");
-                Standing::decided(
-                    Verdict::Stalled(note(
-                        "NotOurs",
-                        format!(
-                            "{} is already there and is not ours ({why}); nothing is written to it: {hint}",
-                            self.identifier
-                        ),
-                    )),
-                    Facts::default(),
-                )
-            }
-        }
-    }
-
-    /// Rule 2: "not found" counts only after a grace period and a second look, and what existed is never made again.
-    fn not_found<T: Step>(&self, deleting: bool, now: Timestamp) -> Standing<T> {
-        // The status is written before the pin; a pin that somebody took off is no proof that it never existed.
-        let existed = self.pin.is_some_and(|pin| pin.id.is_some()) || self.status.resource.is_some();
-        if !deleting && !existed {
-            return Standing::Create;
-        }
-        if deleting && !existed && self.pin.is_none() {
-            return Standing::Gone;
-        }
-        let since = self.status.not_found_since.unwrap_or(now);
-        let facts = Facts { not_found_since: Some(since), ..Facts::default() };
-        let believed = self.status.not_found_since.is_some() && now.duration_since(since) >= self.not_found_grace;
-        match (believed, deleting) {
-            (true, true) => Standing::Gone,
-            (true, false) => {
-                let message = format!(
-                    "{} existed and AWS no longer finds it. It is not made again, empty, by itself: \
-                     set deletionPolicy to Retain, then delete this object and apply it again to start empty",
-                    self.identifier
-                );
-                Standing::decided(Verdict::Stalled(note("Missing", message)), facts)
-            }
-            (false, _) => {
-                let message = format!("AWS does not find {}; looking again before it is believed", self.identifier);
-                let reason = if deleting { "Deleting" } else { "NotFound" };
-                Standing::decided(Verdict::Working(note(reason, message)), facts)
-            }
-        }
-    }
-
-    /// The pin names where the store is. Another account, region or name now is a mistake, never a move.
-    pub(crate) fn wrong_place(&self) -> Option<Note> {
-        let pin = self.pin?;
-        let differs =
-            [("account", &pin.account_id, &self.place.account_id), ("region", &pin.region, &self.place.region)];
-        if let Some((what, pinned, now)) = differs.into_iter().find(|(_, pinned, now)| pinned != now) {
-            return Some(note(
-                "WrongPlace",
-                format!(
-                    "this object's store is in the {what} {pinned}, but the operator now acts in {now}; nothing is written. \
-                     Give the operator the credentials and region it had"
-                ),
-            ));
-        }
-        (pin.identifier != self.identifier).then(|| {
-            note(
-                "IdentifierChanged",
-                format!(
-                    "this object's store is {}, but its spec now names {}; nothing is written. Set the identifier back",
-                    pin.identifier, self.identifier
-                ),
-            )
-        })
-    }
-}
-
-impl<T: Step> Standing<T> {
-    fn decided(verdict: Verdict, facts: Facts) -> Self {
-        Self::Decided(Box::new(Decision::rest(verdict, Encrypted::Unknown, facts)))
-    }
-
-    fn decided_release(message: &str) -> Self {
-        Self::Decided(Box::new(Decision::release(message)))
     }
 }
 

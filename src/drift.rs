@@ -1,6 +1,6 @@
 //! Drift needs three sides: what the spec says, what was last applied, what AWS answers. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -47,6 +47,19 @@ impl Field {
         Self::new(name, desired.to_string(), observed.to_string(), desired == observed)
     }
 
+    /// A text of which AWS does not keep the case.
+    pub fn caseless(name: impl Into<String>, desired: &str, observed: &str) -> Self {
+        Self::new(name, desired, observed, observed.eq_ignore_ascii_case(desired))
+    }
+
+    /// A set: the order of its members means nothing.
+    pub fn set(name: impl Into<String>, desired: &[String], observed: &[String]) -> Self {
+        let joined = |members: &[String]| {
+            members.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+        };
+        Self::exact(name, &joined(desired), &joined(observed))
+    }
+
     /// Marks encryption, public access and TLS.
     #[must_use]
     pub fn security(mut self) -> Self {
@@ -59,6 +72,17 @@ impl Field {
     pub fn blocked(mut self, ways_out: impl Into<String>) -> Self {
         self.blocked = Some(ways_out.into());
         self
+    }
+
+    /// Marks what AWS sets at creation and nobody can change: a difference is said, with the way out.
+    #[must_use]
+    pub fn fixed(self) -> Self {
+        if self.same {
+            return self;
+        }
+        self.blocked(
+            "AWS cannot change this: set the spec to what AWS has, or delete this object and apply it under another identifier",
+        )
     }
 }
 
@@ -211,6 +235,19 @@ pub fn tag_fields(
     map_fields("tags", wanted, seen, applied)
 }
 
+/// The tags to be set and the keys to be taken off for these of the `tags.` fields.
+pub fn tag_changes(wanted: &BTreeMap<String, String>, names: &[&str]) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let mut set = BTreeMap::new();
+    let mut gone = BTreeSet::new();
+    for key in names.iter().filter_map(|name| name.strip_prefix("tags.")) {
+        match wanted.get(key) {
+            Some(value) => drop(set.insert(key.to_owned(), value.clone())),
+            None => drop(gone.insert(key.to_owned())),
+        }
+    }
+    (set, gone)
+}
+
 /// The entries of a map (tags, parameters) as fields named `<prefix>.<key>`.
 pub fn map_fields(
     prefix: &str,
@@ -296,6 +333,24 @@ mod tests {
         let found = differences(&fields, Record { applied: Some(&record), existed: true });
         assert_eq!(found.first().map(|difference| difference.cause), Some(Cause::Wanted));
         assert_eq!(fields[0].desired.chars().count(), MAX_TEXT);
+    }
+
+    #[test]
+    fn sets_and_texts_without_case_are_compared_by_their_meaning() {
+        let set = |members: &[&str]| members.iter().map(|member| (*member).to_owned()).collect::<Vec<_>>();
+        let groups = Field::set("groups", &set(&["b", "a"]), &set(&["a", "b", "a"]));
+        assert_eq!((groups.same, groups.desired.as_str()), (true, "a, b"));
+        assert!(!Field::set("groups", &set(&["a"]), &set(&["a", "b"])).same);
+        assert!(Field::caseless("group", "Private", "private").fixed().blocked.is_none());
+        let other = Field::caseless("group", "Private", "public").fixed();
+        assert!(!other.same && other.blocked.is_some());
+    }
+
+    #[test]
+    fn the_named_tags_are_set_or_taken_off_and_no_others() {
+        let wanted = applied(&[("team", "core"), ("stage", "prod")]);
+        let (set, gone) = tag_changes(&wanted, &["tags.team", "tags.old", "versioning"]);
+        assert_eq!((set, gone), (applied(&[("team", "core")]), ["old".to_owned()].into()));
     }
 
     #[test]

@@ -77,16 +77,16 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Sends an AWS call: counted, and its error classified.
-    pub async fn send<T, E>(
+    /// Sends an AWS call: counted, and its error classified. An SDK's future takes some 20 kB, so it is boxed.
+    pub fn send<T, E>(
         &self,
         call: &str,
         future: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Failure>
+    ) -> impl Future<Output = Result<T, Failure>>
     where
         E: ProvideErrorMetadata + Debug,
     {
-        crate::aws::send(call, &self.cx.metrics, future).await
+        Box::pin(crate::aws::send(call, &self.cx.metrics, future))
     }
 }
 

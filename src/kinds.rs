@@ -23,9 +23,9 @@ macro_rules! kinds {
             vec![$(crd::<$kind>()),+]
         }
 
-        /// The controllers, each running until `stop`; passes that have begun are finished first.
-        pub fn controllers(cx: &Arc<Context>, stop: &CancellationToken) -> Vec<BoxFuture<'static, ()>> {
-            vec![$(control::<$kind>(cx.clone(), stop.clone()).boxed()),+]
+        /// The controllers.
+        pub fn controllers(cx: &Arc<Context>, stop: &CancellationToken) -> Vec<Control> {
+            vec![$(control::<$kind>(cx.clone(), stop.clone())),+]
         }
     };
 }
@@ -55,7 +55,15 @@ fn crd<K: CustomResourceExt>() -> CustomResourceDefinition {
     crd
 }
 
-async fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) {
+/// A controller.
+pub struct Control {
+    /// Runs until it is stopped; passes that have begun are finished first.
+    pub run: BoxFuture<'static, ()>,
+    /// Ends when the objects that are there have been listed.
+    pub listed: BoxFuture<'static, ()>,
+}
+
+fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
     let api: Api<DeserializeGuard<K>> = match &cx.namespace {
         Some(namespace) => Api::namespaced(cx.client.clone(), namespace),
         None => Api::all(cx.client.clone()),
@@ -69,7 +77,8 @@ async fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) {
         .reflect(writer)
         .applied_objects()
         .predicate_filter(wakes, kube::runtime::PredicateConfig::default());
-    Controller::for_stream(stream, reader)
+    let listed = reader.clone();
+    let run = Controller::for_stream(stream, reader)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(reconcile::<K>, |_, never, _| match *never {}, cx)
@@ -77,10 +86,15 @@ async fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) {
             if let Err(error) = result {
                 tracing::warn!(kind = K::KIND, %error, "the watch had a failure; it begins again");
             }
-        })
-        .await;
+        });
+    let listed = async move {
+        // It fails when the writer is gone: the operator is stopping.
+        let _ = listed.wait_until_ready().await;
+    };
+    Control { run: run.boxed(), listed: listed.boxed() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form that kube's predicates have")]
 fn deletion<K: Resource>(object: &K) -> Option<u64> {
     Some(u64::from(object.meta().deletion_timestamp.is_some()))
 }

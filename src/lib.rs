@@ -1,11 +1,11 @@
-//! The ShowCore operator: `ShowCoreDatabase`, `ShowCoreCache` and `ShowCoreBucket` objects become RDS PostgreSQL,
+//! The `ShowCore` operator: `ShowCoreDatabase`, `ShowCoreCache` and `ShowCoreBucket` objects become RDS PostgreSQL,
 //! ElastiCache and S3 resources, always encrypted and watched for drift.
 //!
 //! One pipeline serves every kind ([`reconcile`]): **observe** reads the AWS resource and what the object refers to;
 //! **decide** is a pure function from what is wanted and what was seen to a [`decision::Decision`]; **act** performs
-//! one step of it; **report** writes status and Events. Each kind is four files: its CRD types and the three steps.
-//! The policies that every kind shares are pure too: [`ownership`], [`drift`], and the rules of
-//! [`decision::Wanted::standing`].
+//! one step of it; **report** writes status and Events. Each kind has the same four files in the same order: its CRD
+//! types, `observe`, `decide` (with its parts beside it: fields, removal, state, steps) and `act`. The policies that
+//! every kind shares are pure too: [`ownership`], [`drift`], and the rules of [`decision::Wanted::standing`].
 
 pub mod aws;
 pub mod backoff;
@@ -14,6 +14,7 @@ pub mod cache;
 pub mod conditions;
 pub mod connection;
 pub mod context;
+pub mod credentials;
 pub mod database;
 pub mod decision;
 pub mod drift;

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use futures::future::join_all;
 use k8s_openapi::{api::core::v1::Namespace, jiff::SignedDuration};
 use kube::{
     Api, ResourceExt,
@@ -131,7 +132,7 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
             backoff_min: arguments.backoff_min,
             backoff_max: arguments.backoff_max,
             not_found_grace: arguments.not_found_grace,
-            pass: Duration::from_secs(120),
+            pass: Duration::from_mins(2),
         },
         recorder: Recorder::new(client.clone(), reporter),
         client,
@@ -139,9 +140,13 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
         memory: Arc::new(Memory::default()),
     });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), cluster = context.cluster_id, "the operator runs");
-    let controllers = kinds::controllers(&context, &stop);
-    health.ready();
-    futures::future::join_all(controllers).await;
+    let (running, listed): (Vec<_>, Vec<_>) =
+        kinds::controllers(&context, &stop).into_iter().map(|control| (control.run, control.listed)).unzip();
+    let ready = async {
+        join_all(listed).await;
+        health.ready();
+    };
+    tokio::join!(join_all(running), ready);
     tracing::info!("the operator has stopped; every pass that had begun is finished");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What `/metrics` answers, in OpenMetrics.
+//! What `/metrics` answers, in `OpenMetrics`.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},

@@ -1,6 +1,6 @@
 //! Who owns an AWS resource, told by its tags and by the identity pinned at first contact. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,11 @@ impl Owner {
 /// Whether a tag is one of the three owner tags.
 pub fn is_owner_tag(key: &str) -> bool {
     [CLUSTER_TAG, OWNER_TAG, UID_TAG].contains(&key)
+}
+
+/// The keys of the owner tags among these.
+pub fn owner_keys(tags: &BTreeMap<String, String>) -> BTreeSet<String> {
+    tags.keys().filter(|key| is_owner_tag(key)).cloned().collect()
 }
 
 /// Where the operator acts: what `sts:GetCallerIdentity` and the region settings say.

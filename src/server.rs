@@ -9,7 +9,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use showcore_operator::metrics::Metrics;
 
 /// Tells `/readyz` when the operator is ready.
@@ -28,12 +34,12 @@ impl Health {
 }
 
 /// Serves from now on, until the process ends.
-pub async fn start(listen: SocketAddr, metrics: Arc<Metrics>) -> anyhow::Result<Health> {
-    let shared = Arc::new(Shared { ready: AtomicBool::new(false), metrics });
+pub async fn start(listen: SocketAddr, counters: Arc<Metrics>) -> anyhow::Result<Health> {
+    let shared = Arc::new(Shared { ready: AtomicBool::new(false), metrics: counters });
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(|State(shared): State<Arc<Shared>>| async move { shared.metrics.render() }))
+        .route("/metrics", get(metrics))
         .with_state(shared.clone());
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
@@ -51,4 +57,10 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str)
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "starting")
     }
+}
+
+/// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
+async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], shared.metrics.render())
 }

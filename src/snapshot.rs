@@ -29,12 +29,16 @@ pub fn next_name(identifier: &str, uid: &str, made: &[FinalSnapshot]) -> String 
     format!("{prefix}{}", last + 1)
 }
 
-/// Whether the final snapshot of a store that is gone lets the finalizer go; if not, why.
-pub fn verify(identifier: &str, source: &str, made: &[FinalSnapshot]) -> Result<(), Verdict> {
+/// Whether the final snapshot of a store that is gone lets the finalizer go; if not, why. Where the store's id is not
+/// known any more, a snapshot made for this object is taken by its name alone.
+pub fn verify(identifier: &str, source: Option<&str>, made: &[FinalSnapshot]) -> Result<(), Verdict> {
     // By its counter: AWS does not promise an order.
     let number = |snapshot: &&FinalSnapshot| snapshot.id.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
-    let newest =
-        made.iter().filter(|snapshot| snapshot.source.as_deref().is_none_or(|of| of == source)).max_by_key(number);
+    let of_it = |snapshot: &&FinalSnapshot| match (snapshot.source.as_deref(), source) {
+        (Some(of), Some(source)) => of == source,
+        _ => true,
+    };
+    let newest = made.iter().filter(of_it).max_by_key(number);
     let Some(snapshot) = newest else {
         let message = format!(
             "{identifier} is gone and its final snapshot is not found: somebody deleted it without one. Set deletionPolicy: Delete \
@@ -67,6 +71,13 @@ mod tests {
         FinalSnapshot { id: id.into(), status: status.into(), encrypted, source: source.map(str::to_owned) }
     }
 
+    fn reason(source: Option<&str>, snapshots: &[FinalSnapshot]) -> &'static str {
+        match verify("d", source, snapshots) {
+            Ok(()) => "ok",
+            Err(Verdict::Working(why) | Verdict::Stalled(why) | Verdict::Ready(why)) => why.reason,
+        }
+    }
+
     #[test]
     fn rule_06_the_finalizer_waits_for_a_usable_snapshot_of_this_very_store() {
         let table = [
@@ -78,12 +89,13 @@ mod tests {
             ("none", vec![], "SnapshotMissing"),
         ];
         for (situation, snapshots, expected) in table {
-            let reason = match verify("d", "db-A", &snapshots) {
-                Ok(()) => "ok",
-                Err(Verdict::Working(why) | Verdict::Stalled(why) | Verdict::Ready(why)) => why.reason,
-            };
-            assert_eq!(reason, expected, "{situation}");
+            let came_out = reason(Some("db-A"), &snapshots);
+            assert_eq!(came_out, expected, "{situation}");
         }
+        let of_some = |encrypted| [made("d-1", "available", encrypted, Some("db-A"))];
+        assert_eq!(reason(None, &of_some(true)), "ok", "its id is not known any more");
+        assert_eq!(reason(None, &of_some(false)), "SnapshotUnusable", "likewise, not encrypted");
+        assert_eq!(reason(None, &[]), "SnapshotMissing", "likewise, none");
     }
 
     #[test]

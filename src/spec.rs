@@ -90,7 +90,8 @@ pub struct Network {
 /// <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>
 pub type Tags = BTreeMap<String, String>;
 
-/// Schema of [`Tags`]: at most 40, values of at most 256 characters. The rules on keys are [`TAG_RULES`].
+/// Schema of [`Tags`]: at most 40, values of at most 256 characters. Its CEL rules are AWS's:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Tagging.html>.
 pub fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",

@@ -193,6 +193,13 @@ impl<S: Step> Outcome<S> {
         self
     }
 
+    /// The store serves, and AWS is at work on a change of it.
+    pub fn at_work(mut self) -> Self {
+        self.working = Some("AWSAtWork");
+        self.look_again = LookAgain::Soon;
+        self
+    }
+
     /// The store serves, but AWS takes no change now.
     pub fn waiting_for_aws(mut self) -> Self {
         self.working = Some("WaitingForAWS");

@@ -2,8 +2,15 @@
 
 use k8s_openapi::jiff::{Timestamp, civil::Weekday, tz::TimeZone};
 
+use crate::spec::Disruption;
+
 const DAY: i32 = 24 * 60;
 const WEEK: i32 = 7 * DAY;
+
+/// Whether the store's users may be disturbed now.
+pub fn may_disturb(disruption: Disruption, window: &str, now: Timestamp) -> bool {
+    disruption == Disruption::Immediate || is_open(window, now)
+}
 
 /// Whether the weekly window (`sun:05:00-sun:06:00`, UTC) is open. A window that cannot be read is never open: a
 /// disruptive change waits rather than happens at a time that nobody chose.

@@ -3,6 +3,8 @@
 //! The suites are Python's `unittest`, in `tests/aws-sim/suite`. Each runs against a stand-in of its own, once over
 //! HTTP and once over HTTPS, and no answer may break AWS's model.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use aws_sim::{Options, Sim, Tls};
 use harness::Aws;
 

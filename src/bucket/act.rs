@@ -155,6 +155,7 @@ fn tag_set(tags: &std::collections::BTreeMap<String, String>) -> Result<Vec<Tag>
 }
 
 /// A request that the SDK refuses to build is a mistake of ours; it is told like any other failure.
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
 fn built(error: aws_smithy_types::error::operation::BuildError) -> Failure {
     Failure::own("s3", Class::Stalled, "RequestNotBuilt", error.to_string())
 }

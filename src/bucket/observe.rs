@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::decide::is_bucket_name;
 use crate::{aws::found, error::Failure, kind::Look};
 
 /// What one look gathers.
@@ -50,6 +51,7 @@ pub struct Sse {
 
 /// The four switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four switches, as S3 has them")]
 pub struct PublicAccessBlock {
     /// Refuses public ACLs.
     pub block_public_acls: bool,
@@ -66,6 +68,10 @@ const ELSEWHERE: &[&str] =
     &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
 
 pub(super) async fn observe(look: &Look<'_>) -> Result<Seen, Failure> {
+    if !is_bucket_name(&look.identifier) {
+        // S3 has none of a name that it does not accept; `decide` says so.
+        return Ok(Seen::Absent);
+    }
     let tags = match tags(look).await {
         Ok(Some(tags)) => tags,
         Ok(None) => return Ok(Seen::Absent),

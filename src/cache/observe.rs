@@ -30,34 +30,35 @@ pub struct Seen {
 
 /// A replication group as ElastiCache answers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as ElastiCache answers them")]
 pub struct Group {
     /// Its ARN.
     pub arn: String,
-    /// ReplicationGroupCreateTime, in seconds since 1970: with the ARN, it tells this group from another of its name.
+    /// `ReplicationGroupCreateTime`, in seconds since 1970: with the ARN, it tells this group from another of its name.
     pub created: i64,
     /// Status.
     pub status: String,
     /// Whether every node group is available.
     pub nodes_available: bool,
-    /// MemberClusters.
+    /// `MemberClusters`.
     pub members: Vec<String>,
-    /// CacheNodeType.
+    /// `CacheNodeType`.
     pub node_type: String,
-    /// AtRestEncryptionEnabled.
+    /// `AtRestEncryptionEnabled`.
     pub at_rest: bool,
-    /// KmsKeyId; absent for ElastiCache's own key.
+    /// `KmsKeyId`; absent for ElastiCache's own key.
     pub kms_key: Option<String>,
-    /// TransitEncryptionEnabled.
+    /// `TransitEncryptionEnabled`.
     pub in_transit: bool,
-    /// TransitEncryptionMode: `required`, `preferred`.
+    /// `TransitEncryptionMode`: `required`, `preferred`.
     pub in_transit_mode: Option<String>,
-    /// AuthTokenEnabled.
+    /// `AuthTokenEnabled`.
     pub auth_token: bool,
-    /// AutomaticFailover: `enabled`, `enabling`, `disabling`, `disabled`.
+    /// `AutomaticFailover`: `enabled`, `enabling`, `disabling`, `disabled`.
     pub failover: String,
-    /// SnapshotRetentionLimit, in days.
+    /// `SnapshotRetentionLimit`, in days.
     pub snapshot_retention: i32,
-    /// SnapshotWindow.
+    /// `SnapshotWindow`.
     pub snapshot_window: String,
     /// Primary endpoint.
     pub endpoint: Option<(String, i32)>,
@@ -77,15 +78,15 @@ pub struct Member {
     pub id: String,
     /// Engine.
     pub engine: String,
-    /// EngineVersion.
+    /// `EngineVersion`.
     pub engine_version: String,
-    /// PreferredMaintenanceWindow.
+    /// `PreferredMaintenanceWindow`.
     pub maintenance_window: String,
     /// Security group ids.
     pub security_groups: Vec<String>,
-    /// CacheSubnetGroupName.
+    /// `CacheSubnetGroupName`.
     pub subnet_group: Option<String>,
-    /// AtRestEncryptionEnabled, as the decision record's check reads it.
+    /// `AtRestEncryptionEnabled`, as the decision record's check reads it.
     pub at_rest: bool,
     /// Pending node type.
     pub pending_node_type: Option<String>,

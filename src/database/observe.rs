@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_rds::types::{DbInstance, PendingModifiedValues, Tag};
+use kube::ResourceExt;
+
 use super::ShowCoreDatabase;
 use crate::{
     aws::found,
@@ -11,7 +14,6 @@ use crate::{
     ownership::Place,
     snapshot::{self, FinalSnapshot},
 };
-use kube::ResourceExt;
 
 /// What one look gathers.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,47 +35,47 @@ pub struct Seen {
 pub struct Instance {
     /// Its ARN.
     pub arn: String,
-    /// DbiResourceId: AWS's immutable id.
+    /// `DbiResourceId`: AWS's immutable id.
     pub id: String,
-    /// DBInstanceStatus.
+    /// `DBInstanceStatus`.
     pub status: String,
-    /// DBInstanceClass.
+    /// `DBInstanceClass`.
     pub class: String,
-    /// EngineVersion.
+    /// `EngineVersion`.
     pub engine_version: String,
-    /// AllocatedStorage, in GiB.
+    /// `AllocatedStorage`, in GiB.
     pub storage_gib: i32,
-    /// StorageEncrypted.
+    /// `StorageEncrypted`.
     pub storage_encrypted: bool,
-    /// KmsKeyId, always an ARN.
+    /// `KmsKeyId`, always an ARN.
     pub kms_key: Option<String>,
-    /// PubliclyAccessible.
+    /// `PubliclyAccessible`.
     pub publicly_accessible: bool,
     /// Endpoint, once there is one.
     pub endpoint: Option<(String, i32)>,
-    /// BackupRetentionPeriod, in days.
+    /// `BackupRetentionPeriod`, in days.
     pub backup_retention: i32,
-    /// PreferredBackupWindow.
+    /// `PreferredBackupWindow`.
     pub backup_window: String,
-    /// PreferredMaintenanceWindow.
+    /// `PreferredMaintenanceWindow`.
     pub maintenance_window: String,
-    /// DeletionProtection.
+    /// `DeletionProtection`.
     pub deletion_protection: bool,
-    /// VpcSecurityGroupIds.
+    /// `VpcSecurityGroupIds`.
     pub security_groups: Vec<String>,
-    /// DBSubnetGroupName.
+    /// `DBSubnetGroupName`.
     pub subnet_group: Option<String>,
     /// The parameter group's name.
     pub parameter_group: String,
     /// The parameter group's apply status: `in-sync`, `applying`, `pending-reboot`.
     pub parameter_status: String,
-    /// MasterUsername.
+    /// `MasterUsername`.
     pub master_username: String,
-    /// DBName.
+    /// `DBName`.
     pub db_name: Option<String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// PendingModifiedValues.
+    /// `PendingModifiedValues`.
     pub pending: Pending,
 }
 
@@ -88,7 +90,8 @@ pub struct Pending {
     pub storage_gib: Option<i32>,
     /// Backup retention, in days.
     pub backup_retention: Option<i32>,
-    /// Whether anything else that may disturb users is pending: Multi-AZ, storage type, CA, port, identifier.
+    /// Whether anything else that may disturb users is pending: Multi-AZ, the kind and speed of its storage, a log volume
+    /// of its own, CA, port, identifier, subnet group.
     pub other: bool,
 }
 
@@ -147,18 +150,7 @@ async fn instance(look: &Look<'_>) -> Result<Option<Instance>, Failure> {
     Ok(answer.and_then(|answer| answer.db_instances.unwrap_or_default().into_iter().next()).map(from_rds))
 }
 
-fn from_rds(instance: aws_sdk_rds::types::DbInstance) -> Instance {
-    let pending = instance.pending_modified_values.map(|pending| Pending {
-        class: pending.db_instance_class,
-        engine_version: pending.engine_version,
-        storage_gib: pending.allocated_storage,
-        backup_retention: pending.backup_retention_period,
-        other: pending.multi_az.is_some()
-            || pending.storage_type.is_some()
-            || pending.ca_certificate_identifier.is_some()
-            || pending.port.is_some()
-            || pending.db_instance_identifier.is_some(),
-    });
+fn from_rds(instance: DbInstance) -> Instance {
     let group = instance.db_parameter_groups.unwrap_or_default().into_iter().next();
     Instance {
         arn: instance.db_instance_arn.unwrap_or_default(),
@@ -188,7 +180,25 @@ fn from_rds(instance: aws_sdk_rds::types::DbInstance) -> Instance {
         master_username: instance.master_username.unwrap_or_default(),
         db_name: instance.db_name,
         tags: tag_map(instance.tag_list.unwrap_or_default()),
-        pending: pending.unwrap_or_default(),
+        pending: instance.pending_modified_values.map(pending).unwrap_or_default(),
+    }
+}
+
+fn pending(values: PendingModifiedValues) -> Pending {
+    Pending {
+        other: values.multi_az.is_some()
+            || values.storage_type.is_some()
+            || values.iops.is_some()
+            || values.storage_throughput.is_some()
+            || values.dedicated_log_volume.is_some()
+            || values.ca_certificate_identifier.is_some()
+            || values.port.is_some()
+            || values.db_instance_identifier.is_some()
+            || values.db_subnet_group_name.is_some(),
+        class: values.db_instance_class,
+        engine_version: values.engine_version,
+        storage_gib: values.allocated_storage,
+        backup_retention: values.backup_retention_period,
     }
 }
 
@@ -250,6 +260,43 @@ async fn final_snapshots(look: &Look<'_>) -> Result<Vec<FinalSnapshot>, Failure>
     }
 }
 
-fn tag_map(tags: Vec<aws_sdk_rds::types::Tag>) -> BTreeMap<String, String> {
+fn tag_map(tags: Vec<Tag>) -> BTreeMap<String, String> {
     tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pending_change_that_may_disturb_users_is_seen() {
+        let none = PendingModifiedValues::builder;
+        let table = [
+            ("nothing", none(), false),
+            ("a password", none().master_user_password("****"), false),
+            ("IAM authentication", none().iam_database_authentication_enabled(true), false),
+            ("Multi-AZ", none().multi_az(true), true),
+            ("another kind of storage", none().storage_type("gp3"), true),
+            ("I/O operations", none().iops(3000), true),
+            ("throughput", none().storage_throughput(250), true),
+            ("a log volume of its own", none().dedicated_log_volume(true), true),
+            ("another CA", none().ca_certificate_identifier("rds-ca-rsa2048-g1"), true),
+            ("another port", none().port(5433), true),
+            ("another name", none().db_instance_identifier("other"), true),
+            ("another subnet group", none().db_subnet_group_name("private"), true),
+        ];
+        for (what, values, other) in table {
+            let instance = DbInstance::builder().pending_modified_values(values.build()).build();
+            assert_eq!(from_rds(instance).pending, Pending { other, ..Pending::default() }, "{what}");
+        }
+        let overlaid = none().db_instance_class("db.t3.small").engine_version("16.5").allocated_storage(50);
+        let expected = Pending {
+            class: Some("db.t3.small".into()),
+            engine_version: Some("16.5".into()),
+            storage_gib: Some(50),
+            backup_retention: Some(14),
+            other: false,
+        };
+        assert_eq!(pending(overlaid.backup_retention_period(14).build()), expected);
+    }
 }

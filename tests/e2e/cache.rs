@@ -73,7 +73,7 @@ async fn a_changed_spec_reaches_elasticache_in_the_order_it_wants() {
     let test = ready("changed", "replicas: 0, tags: {old: x}").await;
     test.apply(&manifest("changed", "replicas: 1, snapshot: {retentionDays: 3}, tags: {new: fresh}")).await;
     test.settle(KIND, "changed", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
-    test.advance(Duration::from_secs(1200));
+    test.advance(Duration::from_mins(20));
     let grown = group(&test, "changed").await;
     assert_eq!(grown["MemberClusters"].as_array().unwrap().len(), 2);
     assert_eq!((&grown["SnapshotRetentionLimit"], &grown["AutomaticFailover"]), (&3.into(), &"enabled".into()));
@@ -82,7 +82,7 @@ async fn a_changed_spec_reaches_elasticache_in_the_order_it_wants() {
     // And back: failover goes off before the replicas go.
     test.apply(&manifest("changed", "replicas: 0, snapshot: {retentionDays: 3}, tags: {new: fresh}")).await;
     test.settle(KIND, "changed", "in sync", |object| object["metadata"]["generation"] == 3 && settled(object)).await;
-    test.advance(Duration::from_secs(1200));
+    test.advance(Duration::from_mins(20));
     assert_eq!(group(&test, "changed").await["MemberClusters"].as_array().unwrap().len(), 1);
     let object = test.get(KIND, "changed").await.unwrap();
     assert_eq!(object["status"]["lastDrift"], serde_json::Value::Null);
@@ -97,13 +97,13 @@ async fn a_node_type_change_waits_for_its_window() {
     assert_eq!(calls(&test, "ModifyReplicationGroup"), 0);
     let mut now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
     while !(now.weekday() == jiff::civil::Weekday::Sunday && now.hour() == 5 && now.minute() >= 10) {
-        test.advance(Duration::from_secs(300));
+        test.advance(Duration::from_mins(5));
         now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
     }
     test.until("the modification", |test| calls(test, "ModifyReplicationGroup") == 1).await;
     test.settle(KIND, "windowed", "the new type", |object| settled(object) && condition(object, "Pending").is_none())
         .await;
-    test.advance(Duration::from_secs(1200));
+    test.advance(Duration::from_mins(20));
     assert_eq!(group(&test, "windowed").await["CacheNodeType"], "cache.t3.small");
 }
 
@@ -155,7 +155,7 @@ async fn a_nightly_snapshot_changes_nothing() {
     let test = ready("nightly", "").await;
     let before = test.get(KIND, "nightly").await.unwrap();
     let now = test.account.now();
-    test.account.elasticache().start_nightly_snapshot(REGION, "nightly", now, Duration::from_secs(600)).unwrap();
+    test.account.elasticache().start_nightly_snapshot(REGION, "nightly", now, Duration::from_mins(10)).unwrap();
     test.account.clear_requests();
     test.until("five looks", |test| calls(test, "DescribeReplicationGroups") >= 5).await;
     let during = test.get(KIND, "nightly").await.unwrap();
@@ -232,7 +232,7 @@ async fn rule_03_a_cache_that_is_not_ours_is_left_untouched_and_an_unencrypted_o
         "--no-automatic-failover-enabled",
     ])
     .await;
-    test.advance(Duration::from_secs(1200));
+    test.advance(Duration::from_mins(20));
     test.start_operator().await.unwrap();
     test.apply(&manifest("naked", "")).await;
     let object = test.wait(KIND, "naked", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;

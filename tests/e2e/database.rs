@@ -22,7 +22,7 @@ async fn ready(name: &str, spec: &str) -> Test {
     test.start_operator().await.unwrap();
     test.apply(&manifest(name, spec)).await;
     test.settle(KIND, name, "Ready and in sync", settled).await;
-    test.advance(Duration::from_secs(600));
+    test.advance(Duration::from_mins(10));
     test.until("available", |test| status(test, name).as_deref() == Some("available")).await;
     test
 }
@@ -108,7 +108,7 @@ async fn a_calm_change_is_sent_at_once_and_is_no_drift() {
     let test = ready("calm", "storage: {sizeGiB: 20}, tags: {old: x}").await;
     test.apply(&manifest("calm", "storage: {sizeGiB: 30}, backup: {retentionDays: 14}, tags: {new: fresh}")).await;
     test.settle(KIND, "calm", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
-    test.advance(Duration::from_secs(3600));
+    test.advance(Duration::from_hours(1));
     let instance = describe(&test, "calm").await;
     assert_eq!((&instance["AllocatedStorage"], &instance["BackupRetentionPeriod"]), (&30.into(), &14.into()));
     let tags = instance["TagList"].to_string();
@@ -141,13 +141,13 @@ async fn a_class_change_waits_for_its_window_in_pending_and_happens_inside_it() 
     // On to the next Sunday, 05:10.
     let mut now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
     while !(now.weekday() == jiff::civil::Weekday::Sunday && now.hour() == 5 && now.minute() >= 10) {
-        test.advance(Duration::from_secs(300));
+        test.advance(Duration::from_mins(5));
         now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
     }
     test.until("the modification", |test| calls(test, "ModifyDBInstance") == 1).await;
     test.settle(KIND, "windowed", "the new class", |object| settled(object) && condition(object, "Pending").is_none())
         .await;
-    test.advance(Duration::from_secs(900));
+    test.advance(Duration::from_mins(15));
     assert_eq!(describe(&test, "windowed").await["DBInstanceClass"], "db.t3.small");
 }
 
@@ -156,7 +156,7 @@ async fn a_class_change_under_immediate_is_sent_at_once() {
     let test = ready("immediate", "").await;
     test.apply(&manifest("immediate", "instanceClass: db.t3.small, disruption: Immediate")).await;
     test.settle(KIND, "immediate", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
-    test.advance(Duration::from_secs(900));
+    test.advance(Duration::from_mins(15));
     assert_eq!(describe(&test, "immediate").await["DBInstanceClass"], "db.t3.small");
 }
 
@@ -168,9 +168,9 @@ async fn a_nightly_backup_and_a_storage_optimisation_change_nothing() {
         {
             let mut rds = test.account.rds();
             if work == "backup" {
-                rds.start_backup(REGION, "nightly")
+                rds.start_backup(REGION, "nightly");
             } else {
-                rds.start_storage_optimization(REGION, "nightly")
+                rds.start_storage_optimization(REGION, "nightly");
             }
         }
         assert_ne!(status(&test, "nightly").as_deref(), Some("available"));
@@ -179,7 +179,7 @@ async fn a_nightly_backup_and_a_storage_optimisation_change_nothing() {
         let during = test.get(KIND, "nightly").await.unwrap();
         assert_eq!(condition(&during, "Ready"), Some("True"), "{work}");
         assert_eq!(version(&before), version(&during), "{work}");
-        test.advance(Duration::from_secs(12 * 3600));
+        test.advance(Duration::from_hours(12));
     }
     assert_eq!(mutations(&test), Vec::<String>::new());
 }
@@ -211,7 +211,7 @@ rds.modify_db_instance(DBInstanceIdentifier='drifted', DeletionProtection=False,
     {
         assert!(last_drift(&object, field).is_some(), "{field} is not in lastDrift");
     }
-    test.advance(Duration::from_secs(900));
+    test.advance(Duration::from_mins(15));
     let instance = describe(&test, "drifted").await;
     assert_eq!(
         (&instance["DeletionProtection"], &instance["BackupRetentionPeriod"], &instance["PubliclyAccessible"]),

@@ -62,19 +62,20 @@ async fn live(kind: &str, first: &str, second: &str, last: &str, tamper: &str) {
     for spec in [first, second] {
         test.apply(&manifest(spec)).await;
         test.settle(kind, name, "in sync", settled).await;
-        test.advance(Duration::from_secs(3600));
+        test.advance(Duration::from_hours(1));
     }
+    test.wait(kind, name, "in sync again", settled).await;
     test.boto3(&tamper.replace("ACCOUNT", test.account_id())).await;
     test.settle(kind, name, "drift", |object| object["status"]["lastDrift"].is_array()).await;
     test.settle(kind, name, "in sync", |object| settled(object) && condition(object, "Pending").is_none()).await;
-    test.advance(Duration::from_secs(3600));
+    test.advance(Duration::from_hours(1));
     if kind != "ShowCoreBucket" {
         test.delete("Secret", "life-connection").await;
         test.settle(kind, name, "in sync", |object| {
             object["status"]["applied"]["credentials"].is_string() && settled(object)
         })
         .await;
-        test.advance(Duration::from_secs(3600));
+        test.advance(Duration::from_hours(1));
     }
     test.apply(&manifest(last)).await;
     test.settle(kind, name, "in sync", settled).await;

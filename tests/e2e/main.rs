@@ -2,6 +2,8 @@
 //!
 //! Each test has a namespace, an AWS account and a clock of its own; nothing sleeps, tests wait for states.
 
+#![allow(clippy::unwrap_used, clippy::similar_names, reason = "a test fails by panicking")]
+
 mod bucket;
 mod cache;
 mod database;

@@ -3,7 +3,7 @@
 use harness::Test;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::look::{calls, last_drift, mutations, reason, settled};
+use crate::look::{calls, last_drift, message, mutations, reason, settled};
 
 const BUCKET: &str = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
 
@@ -28,10 +28,12 @@ async fn health_readiness_and_metrics_are_served_and_the_log_is_json() {
     test.start_operator().await.unwrap();
     test.apply(BUCKET).await;
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
+    test.until("a second pass", |test| calls(test, "GetBucketTagging") >= 4).await;
     let address = address(&test.operator_log()).unwrap();
     assert!(get(&address, "/healthz").await.contains("200 OK"));
     assert!(get(&address, "/readyz").await.contains("200 OK"));
     let metrics = get(&address, "/metrics").await;
+    assert!(metrics.contains("application/openmetrics-text"), "{metrics}");
     assert!(metrics.contains(r#"showcore_reconciles_total{kind="ShowCoreBucket",outcome="done"}"#), "{metrics}");
     assert!(
         metrics.contains(r#"showcore_aws_calls_total{service="s3",operation="CreateBucket",error=""} 1"#),
@@ -129,7 +131,7 @@ async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads(
         .await;
         test.settle(kind, name, "Ready", settled).await;
     }
-    test.advance(std::time::Duration::from_secs(3600));
+    test.advance(std::time::Duration::from_hours(1));
     let mut before = Vec::new();
     for (kind, name) in stores {
         before.push(test.wait(kind, name, "Ready", settled).await["metadata"]["resourceVersion"].clone());
@@ -148,4 +150,88 @@ async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads(
     let of = |service: &str| test.account.requests().iter().filter(|request| request.service == service).count();
     assert!(of("rds") <= databases + 1, "{} calls for {databases} looks", of("rds"));
     assert!(of("elasticache") <= 3 * caches + 3, "{} calls for {caches} looks", of("elasticache"));
+}
+
+#[tokio::test]
+async fn region_endpoint_and_cluster_id_come_from_the_usual_places() {
+    let test = Test::start("usual").await.unwrap();
+    let operator = tokio::process::Command::new(env!("CARGO_BIN_EXE_showcore-operator"))
+        .args(["run", "--namespace", &test.namespace, "--listen", "127.0.0.1:0", "--log-format", "pretty"])
+        .env("KUBECONFIG", test.control_plane.kubeconfig())
+        .env("AWS_ACCESS_KEY_ID", &test.access_key)
+        .env("AWS_SECRET_ACCESS_KEY", "not-checked")
+        .env("AWS_ENDPOINT_URL", test.endpoint())
+        .env("AWS_REGION", "eu-west-1")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    test.apply(BUCKET).await;
+    let object = test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
+    assert_eq!(object["status"]["resource"]["region"], "eu-west-1");
+    let kube_system =
+        test.kubectl.run(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]).await.unwrap();
+    let tags = test.sim.s3().get(&format!("seen-{}", test.account_id())).unwrap().tags.clone();
+    assert!(tags.contains(&("showcore.io/cluster".to_owned(), kube_system.stdout)), "{tags:?}");
+    drop(operator);
+}
+
+#[tokio::test]
+async fn without_credentials_the_object_says_so() {
+    let test = Test::start("penniless").await.unwrap();
+    let operator = tokio::process::Command::new(env!("CARGO_BIN_EXE_showcore-operator"))
+        .args(["run", "--namespace", &test.namespace, "--listen", "127.0.0.1:0", "--region", "eu-west-1"])
+        .env("KUBECONFIG", test.control_plane.kubeconfig())
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    test.apply(BUCKET).await;
+    let object = test
+        .wait("ShowCoreBucket", "seen", "CredentialsRefused", |object| {
+            reason(object, "Stalled") == Some("CredentialsRefused")
+        })
+        .await;
+    assert!(message(&object, "Stalled").contains("no AWS credentials"));
+    drop(operator);
+}
+
+#[tokio::test]
+async fn a_stored_object_that_cannot_be_read_stalls_alone() {
+    let mut test = Test::start_alone("unreadable").await.unwrap();
+    // An older schema let something in that today's does not know.
+    let loosen = r#"[{"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/purpose/enum"}]"#;
+    test.kubectl
+        .run(&["patch", "crd", "showcorebuckets.showcore.io", "--type=json", "-p", loosen])
+        .await
+        .unwrap()
+        .ok()
+        .unwrap();
+    test.until_applied(&BUCKET.replace("name: seen", "name: odd").replace("Backups", "Whatever")).await;
+    test.start_operator().await.unwrap();
+    test.apply(BUCKET).await;
+    test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
+    assert!(test.operator_log().contains("a stored object cannot be read"));
+}
+
+/// A changed CRD takes a moment to be served.
+trait UntilApplied {
+    async fn until_applied(&self, yaml: &str);
+}
+
+impl UntilApplied for Test {
+    async fn until_applied(&self, yaml: &str) {
+        for _ in 0..50 {
+            if self.try_apply(yaml).await.success() {
+                return;
+            }
+        }
+        self.apply(yaml).await;
+    }
 }

@@ -30,6 +30,58 @@ async fn refused(name: &str, code: &str, status: u16, expected: &str, way_out: &
 }
 
 #[tokio::test]
+async fn rule_08_a_refusal_that_lasts_is_told_once_however_often_it_is_tried() {
+    let mut test = Test::start("lasting").await.unwrap();
+    fail(&test, "rds", "CreateDBInstance", "InstanceQuotaExceeded", 400);
+    test.start_operator().await.unwrap();
+    test.apply(&database::manifest("lasting", "")).await;
+    let before =
+        test.wait(KIND, "lasting", "QuotaExceeded", |object| reason(object, "Stalled") == Some("QuotaExceeded")).await;
+    test.account.clear_requests();
+    let tries = |test: &Test| test.account.requests().iter().filter(|r| r.operation == "CreateDBInstance").count();
+    test.until("three more tries", |test| tries(test) >= 3).await;
+    let after = test.get(KIND, "lasting").await.unwrap();
+    assert_eq!(before["metadata"]["resourceVersion"], after["metadata"]["resourceVersion"], "{:#}", after["status"]);
+    let events = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.unwrap().json().unwrap();
+    let told: Vec<_> =
+        events["items"].as_array().unwrap().iter().filter(|event| event["reason"] == "QuotaExceeded").collect();
+    assert!(told.len() == 1 && told[0]["series"].is_null(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_refused_cache_and_a_refused_bucket_say_what_to_do() {
+    let mut test = Test::start("refusals").await.unwrap();
+    fail(&test, "elasticache", "CreateReplicationGroup", "InsufficientCacheClusterCapacity", 400);
+    fail(&test, "s3", "CreateBucket", "TooManyBuckets", 400);
+    test.start_operator().await.unwrap();
+    test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreCache, metadata: {name: no-room}, spec: {}}").await;
+    test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: no-room}, spec: {bucketName: 'no-room-{accountID}', purpose: Backups}}").await;
+    test.wait("ShowCoreCache", "no-room", "the refusal", |object| {
+        reason(object, "Stalled") == Some("InsufficientCapacity")
+    })
+    .await;
+    let object = test
+        .wait("ShowCoreBucket", "no-room", "the refusal", |object| reason(object, "Stalled") == Some("QuotaExceeded"))
+        .await;
+    assert!(message(&object, "Stalled").contains("bucket quota"));
+}
+
+#[tokio::test]
+async fn a_passing_trouble_of_awss_takes_nothing_away_from_a_store() {
+    let mut test = Test::start("hiccup").await.unwrap();
+    test.start_operator().await.unwrap();
+    test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: hiccup}, spec: {bucketName: 'hiccup-{accountID}', purpose: Backups}}").await;
+    let before = test.wait("ShowCoreBucket", "hiccup", "Ready", settled).await;
+    // Three attempts of the SDK's make one failed look.
+    let kind = FaultKind::Error { code: "InternalError".into(), status: 500, message: String::new() };
+    test.account.clear_requests();
+    test.account.inject(Fault { service: "s3".into(), operation: "GetBucketVersioning".into(), times: 3, kind });
+    test.until("the trouble and two looks after it", |test| calls(test, "GetBucketVersioning") >= 2).await;
+    let after = test.get("ShowCoreBucket", "hiccup").await.unwrap();
+    assert_eq!(before["metadata"]["resourceVersion"], after["metadata"]["resourceVersion"]);
+}
+
+#[tokio::test]
 async fn a_quota_becomes_a_condition_with_its_way_out() {
     refused("quota", "InstanceQuotaExceeded", 400, "QuotaExceeded", "Service Quotas").await;
 }
@@ -66,7 +118,7 @@ async fn a_change_that_aws_refuses_is_pending_and_the_store_stays_ready() {
     test.start_operator().await.unwrap();
     test.apply(&database::manifest("unfit", "")).await;
     test.settle(KIND, "unfit", "Ready", settled).await;
-    test.advance(Duration::from_secs(600));
+    test.advance(Duration::from_mins(10));
     test.apply(&database::manifest("unfit", "instanceClass: db.nosuch.large, disruption: Immediate")).await;
     let object = test.settle(KIND, "unfit", "Refused", |object| reason(object, "Pending") == Some("Refused")).await;
     assert_eq!(condition(&object, "Ready"), Some("True"));

@@ -8,29 +8,43 @@ use crate::{
     look::{calls, condition, reason, settled},
 };
 
-/// Kills the operator after AWS has begun a creation and before the operator has the answer.
+/// Kills the operator after it has sent a create call and before it has the answer. AWS is slow: it executes the call
+/// only when the next operator is already looking, and perhaps sending its own.
 async fn killed_in_creation(name: &str, kind: &str, service: &str, operation: &str, manifest: &str) -> Test {
     let mut test = Test::start(name).await.unwrap();
-    // Executed at once, and the answer never comes: the operator is still waiting when it is killed.
-    test.account.inject(Fault {
-        service: service.into(),
-        operation: operation.into(),
-        times: 1,
-        kind: FaultKind::AnswerLost,
-    });
-    let mut options = test.operator_options().unwrap();
-    // Without retries of the SDK's the lost answer ends the call at once; the kill follows before any further look.
-    options.environment.push(("AWS_MAX_ATTEMPTS".into(), "1".into()));
-    test.start_operator_as(options).await.unwrap();
+    let kind_of_fault = FaultKind::Hang(std::time::Duration::from_secs(1));
+    test.account.inject(Fault { service: service.into(), operation: operation.into(), times: 1, kind: kind_of_fault });
+    test.start_operator().await.unwrap();
     test.apply(manifest).await;
-    test.until("the creation", |test| test.account.requests().iter().any(|request| request.operation == operation))
-        .await;
+    test.until("the create call", |test| test.operator_log().contains(&format!("{service}:{operation}"))).await;
     test.kill_operator();
     test.start_operator().await.unwrap();
     test.settle(kind, name, "Ready after the kill", settled).await;
     let created = test.account.requests().iter().filter(|r| r.operation == operation && r.status < 400).count();
     assert_eq!(created, 1, "created once, whatever was lost");
     test
+}
+
+#[tokio::test]
+async fn rule_04_an_answer_that_is_lost_makes_nothing_twice() {
+    let mut test = Test::start("unanswered").await.unwrap();
+    test.account.inject(Fault {
+        service: "rds".into(),
+        operation: "CreateDBInstance".into(),
+        times: 1,
+        kind: FaultKind::AnswerLost,
+    });
+    test.start_operator().await.unwrap();
+    test.apply(&database::manifest("unanswered", "")).await;
+    let object = test.settle("ShowCoreDatabase", "unanswered", "Ready", settled).await;
+    let all = test.aws(&["rds", "describe-db-instances"]).await;
+    assert_eq!(all["DBInstances"].as_array().unwrap().len(), 1);
+    assert!(
+        object["metadata"]["annotations"]["showcore.io/resource"]
+            .as_str()
+            .unwrap()
+            .contains(all["DBInstances"][0]["DbiResourceId"].as_str().unwrap())
+    );
 }
 
 #[tokio::test]

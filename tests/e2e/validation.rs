@@ -155,7 +155,7 @@ fn caches() -> Vec<Case> {
         new(KIND, json!({ "identifier": "ends-" }), "identifier begins with a letter"),
         new(KIND, json!({ "region": "x" }), "region must look like eu-central-1"),
         new(KIND, json!({ "engineVersion": "5.0" }), "engineVersion must look like 7.1"),
-        new(KIND, json!({ "engineVersion": "8.0" }), "engineVersion: redis ends at 7.1"),
+        new(KIND, json!({ "engineVersion": "8.0" }), "engineVersion: redis is 6.2, 7.0 or 7.1"),
         new(KIND, json!({ "engine": "valkey", "engineVersion": "6.2" }), "engineVersion: valkey begins at 7.2"),
         new(KIND, json!({ "nodeType": "t3.micro" }), "nodeType must look like cache.t3.micro"),
         new(KIND, json!({ "connectionSecretName": "UPPER" }), "connectionSecretName is a Secret's name"),

@@ -1,12 +1,17 @@
 //! Situations of a bucket and the exact plan for each.
 
-use serde_json::json;
+use std::collections::BTreeMap;
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::{Step, decide, is_bucket_name};
 use crate::{
-    bucket::{PublicAccessBlock, Sse},
+    bucket::{Bucket, PublicAccessBlock, Seen, ShowCoreBucketSpec, Sse},
     conditions,
+    decision::{Decision, LookAgain, Verdict},
     ownership::OWNER_TAG,
+    policy,
+    spec::DeletionPolicy,
     status::DriftAction,
     testing::{Outcome, Scene, check, map, tagged, time},
 };
@@ -92,6 +97,7 @@ fn tls_again() -> Step {
 fn rule_04_the_owner_tags_travel_in_the_create_call() {
     let create = Step::Create { tags: tagged(KIND, &[("team", "core")]) };
     let creating = || Outcome::rest("Working Creating", "Unknown");
+    let setting_up = || Outcome::rest("Working Configuring", "Unknown");
     check(vec![
         ("nothing there", decided(&applied(), &Seen::Absent), creating().doing(vec![create])),
         (
@@ -104,8 +110,7 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
                     bucket.versioning = None;
                 }),
             ),
-            Outcome::rest("Working Configuring", "No NotInTransit")
-                .doing(vec![Step::PutVersioning { enabled: true }, tls_again()]),
+            setting_up().doing(vec![Step::PutVersioning { enabled: true }, tls_again()]),
         ),
         (
             "just created, where the defaults are not AWS's",
@@ -115,7 +120,7 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
                     *bucket = Bucket { tags: tagged(KIND, &[]), ..Bucket::default() };
                 }),
             ),
-            Outcome::rest("Working Configuring", "No NotAtRest").doing(vec![
+            setting_up().doing(vec![
                 Step::PutPublicAccessBlock,
                 Step::PutOwnershipControls,
                 Step::PutEncryption,
@@ -126,6 +131,62 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
         ),
         ("set up", decided(&applied(), &with(|_| {})), calm()),
     ]);
+}
+
+#[test]
+fn a_bucket_that_is_still_being_set_up_is_no_warning() {
+    let naked = || with(|bucket| bucket.policy = None);
+    let warned = |scene: &Scene<ShowCoreBucketSpec>| {
+        let after = conditions::status(&scene.status, &decided(scene, &naked()), 1, scene.now);
+        let events = conditions::events(&scene.status, &after);
+        events.into_iter().any(|event| event.reason == "NotEncrypted")
+    };
+    assert!(!warned(&applied()), "its first setup");
+    assert!(warned(&settled()), "one that was encrypted");
+    assert!(warned(&settled().restored()), "one that existed, its status lost");
+}
+
+#[test]
+fn rule_11_the_name_is_checked_again_once_its_placeholders_are_replaced() {
+    let long = "a".repeat(64);
+    let table = [
+        ("assets", true),
+        ("logs.111122223333.eu-central-1", true),
+        ("1.2.3", true),
+        ("1.2.3.4a", true),
+        (&long[..63], true),
+        (&long, false),
+        ("ab", false),
+        ("abc", true),
+        ("", false),
+        ("-assets", false),
+        ("assets.", false),
+        ("as..sets", false),
+        ("Assets", false),
+        ("as_sets", false),
+        ("as{region}sets", false),
+        ("ässets", false),
+        ("1.2.3.111122223333", false),
+    ];
+    for (name, valid) in table {
+        assert_eq!(is_bucket_name(name), valid, "{name}");
+    }
+    let misnamed = applied().but(|scene| scene.identifier.clone_from(&long)).but(|scene| {
+        if let Some(pin) = &mut scene.pin {
+            pin.identifier.clone_from(&long);
+        }
+    });
+    let stalled = |reason: &str| Outcome::rest(&format!("Stalled {reason}"), "Unknown");
+    let deleting = misnamed.deleting(DeletionPolicy::Delete);
+    let moved = settled().but(|scene| scene.identifier.clone_from(&long));
+    check(vec![
+        ("nothing is created", decided(&misnamed, &Seen::Absent), stalled("InvalidName")),
+        ("nothing is written", decided(&misnamed, &with(|_| {})), stalled("InvalidName")),
+        ("a store of another name is there", decided(&moved, &Seen::Absent), stalled("IdentifierChanged")),
+        ("it can be deleted", decided(&deleting.lost_for(30), &Seen::Absent), Outcome::released()),
+    ]);
+    let Verdict::Stalled(why) = decided(&misnamed, &Seen::Absent).verdict else { panic!("not stalled") };
+    assert!(why.message.contains("3 to 63 lower-case letters"), "{}", why.message);
 }
 
 #[test]
@@ -369,8 +430,7 @@ fn cloudtrail_may_deliver_and_nobody_else() {
         (
             "made for CloudTrail",
             decided(&applied().but(|scene| scene.spec = logs(json!({}))), &with(|bucket| bucket.policy = None)),
-            Outcome::rest("Working Configuring", "No NotInTransit")
-                .doing(vec![put_policy(&any, &[TLS_AGAIN, &any_words])]),
+            Outcome::rest("Working Configuring", "Unknown").doing(vec![put_policy(&any, &[TLS_AGAIN, &any_words])]),
         ),
         ("quiet", decided(&settled_logs(), &holds(&any)), calm()),
         (

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Group, Wanted};
-use crate::{conditions::CREDENTIALS, connection::Connection, decision, status::Impact};
+use super::Wanted;
+use crate::{
+    cache::Group, conditions::CREDENTIALS, connection::Connection, decision, drift::tag_changes, status::Impact,
+};
 
 /// One mutation of a cache, or of its Secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -253,4 +255,13 @@ impl decision::Step for Step {
             _ => None,
         }
     }
+}
+
+/// The steps for those of the named fields that are tags.
+pub(super) fn tag_steps(wanted: &Wanted<'_>, group: &Group, names: &[&str]) -> Vec<Step> {
+    let (tags, keys) = tag_changes(&wanted.tags(&wanted.spec.tags), names);
+    let arn = || group.arn.clone();
+    let add = (!tags.is_empty()).then(|| Step::AddTags { arn: arn(), tags });
+    let remove = (!keys.is_empty()).then(|| Step::RemoveTags { arn: arn(), keys });
+    add.into_iter().chain(remove).collect()
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Instance, Wanted};
-use crate::{conditions::CREDENTIALS, connection::Connection, decision, status::Impact};
+use super::{Wanted, parameters::wanted_group};
+use crate::{
+    conditions::CREDENTIALS, connection::Connection, database::Instance, decision, drift::tag_changes, status::Impact,
+};
 
 /// One mutation of a database, or of its Secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,9 +140,7 @@ impl Changes {
     pub(super) fn of(names: &[&str], wanted: &Wanted<'_>, instance: &Instance) -> Self {
         let spec = wanted.spec;
         let has = |name: &str| names.contains(&name);
-        let own = super::own_group_name(wanted.identifier, spec.major());
-        let group =
-            if super::parameters_of(spec).is_empty() { format!("default.postgres{}", spec.major()) } else { own };
+        let group = wanted_group(wanted);
         // A group of ours that lets connections in without TLS is mended in place, by its parameters.
         let regroup = has("parameterGroup") && instance.parameter_group != group;
         Self {
@@ -264,4 +264,13 @@ impl decision::Step for Step {
             _ => None,
         }
     }
+}
+
+/// The steps for those of the named fields that are tags.
+pub(super) fn tag_steps(wanted: &Wanted<'_>, instance: &Instance, names: &[&str]) -> Vec<Step> {
+    let (tags, keys) = tag_changes(&wanted.tags(&wanted.spec.tags), names);
+    let arn = || instance.arn.clone();
+    let add = (!tags.is_empty()).then(|| Step::AddTags { arn: arn(), tags });
+    let remove = (!keys.is_empty()).then(|| Step::RemoveTags { arn: arn(), keys });
+    add.into_iter().chain(remove).collect()
 }

@@ -1,11 +1,17 @@
 //! Situations of a database and the exact plan for each. The deletion is in [`removal`], the parameter group and TLS in
 //! [`parameters`], the change of a spec, drift and windows in [`changes`].
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::*;
+use super::{Changes, CreateInstance, Step, decide, fields::version_matches};
 use crate::{
-    conditions,
+    conditions::{self, CREDENTIALS},
+    connection::{Connection, SecretSeen},
+    database::{Instance, ParameterGroup, Pending, Seen, ShowCoreDatabaseSpec},
+    decision::{Decision, LookAgain, Verdict},
+    spec::{DeletionPolicy, Disruption},
     status::{DriftAction, Status},
     testing::{Outcome, Scene, WINDOW, check, map, owner, tagged, time},
 };
@@ -70,7 +76,7 @@ fn instance() -> Instance {
         master_username: "app".into(),
         db_name: Some("shop".into()),
         tags: tagged(KIND, &[("team", "core"), ("theirs", "kept")]),
-        pending: super::super::Pending::default(),
+        pending: Pending::default(),
     }
 }
 
@@ -292,16 +298,18 @@ fn rule_02_and_03_what_is_not_the_database_we_made_is_left_untouched() {
     ]);
 }
 
+/// What AWS does while the instance serves and nobody waits for it.
+const BACKGROUND: &[&str] =
+    &["available", "backing-up", "storage-optimization", "storage-initialization", "storage-config-upgrade"];
+
 #[test]
 fn rule_08_background_work_changes_nothing_in_the_status() {
     let scene = settled();
-    for status in
-        ["available", "backing-up", "storage-optimization", "storage-initialization", "storage-config-upgrade"]
-    {
+    for status in BACKGROUND {
         let decision = decided(&scene, &with_status(status));
         let later = conditions::status(&scene.status, &decision, 1, time("2026-11-26T03:10:00Z"));
         assert_eq!(later, scene.status, "{status}");
-        check(vec![(status, decision, calm())]);
+        check(vec![(*status, decision, calm())]);
     }
 }
 
@@ -346,7 +354,9 @@ const STATUSES: &[(&str, &str)] = &[
 fn every_status_means_what_the_table_says_and_only_available_takes_changes() {
     for (status, verdict) in STATUSES {
         let quiet = decided(&settled(), &with_status(status));
-        check(vec![(*status, quiet, Outcome::rest(verdict, "Yes AWSManagedKey"))]);
+        let rest = Outcome::rest(verdict, "Yes AWSManagedKey");
+        let serves_at_work = *verdict == "Ready Available" && !BACKGROUND.contains(status);
+        check(vec![(*status, quiet, if serves_at_work { rest.at_work() } else { rest })]);
 
         let drifted = with(|instance| {
             instance.status = (*status).into();
@@ -361,6 +371,39 @@ fn every_status_means_what_the_table_says_and_only_available_takes_changes() {
             assert_eq!(decision.look_again, LookAgain::Slowly, "{status}");
         }
     }
+}
+
+#[test]
+fn aws_at_work_on_a_change_is_said_while_the_store_serves() {
+    let parameters = |status: &str| with(|instance| instance.parameter_status = status.into());
+    let applying = decided(&settled(), &parameters("applying"));
+    let message = applying.working.as_ref().map(|why| why.message.clone());
+    assert_eq!(message.as_deref(), Some("the parameter group default.postgres16 is applying"));
+    let modifying = decided(&settled(), &with_status("modifying"));
+    assert_eq!(modifying.working.as_ref().map(|why| why.message.as_str()), Some("the instance is modifying"));
+    let status = conditions::status(&settled().status, &modifying, 1, settled().now);
+    let said = |type_: &str| status.conditions.iter().find(|c| c.type_ == type_).map(|c| c.status.as_str());
+    assert_eq!((said("Ready"), said("Reconciling")), (Some("True"), Some("True")));
+    let bigger = settled().but(|scene| scene.spec.instance_class = "db.t3.small".into());
+    let disrupted = modify(Changes { class: Some("db.t3.small".into()), ..Changes::default() });
+    let creating = with(|instance| {
+        instance.status = "creating".into();
+        instance.parameter_status = "applying".into();
+    });
+    check(vec![
+        ("parameters are being applied", applying, calm().at_work()),
+        ("parameters are in use", decided(&settled(), &parameters("in-sync")), calm()),
+        (
+            "at work on one change, and another waits for the window",
+            decided(&bigger, &with_status("modifying")),
+            calm().holding(vec![disrupted]).at_work(),
+        ),
+        (
+            "not serving: said by Ready",
+            decided(&settled(), &creating),
+            Outcome::rest("Working Creating", "Yes AWSManagedKey"),
+        ),
+    ]);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use etcetera::{BaseStrategy as _, choose_base_strategy};
+
 use crate::error::{Error, FileError as _, Result};
 
 /// The cache folder, made if it is missing: `$SHOWCORE_CACHE`, else `showcore-operator` in the
@@ -14,10 +16,9 @@ use crate::error::{Error, FileError as _, Result};
 pub fn folder() -> Result<PathBuf> {
     let folder = match std::env::var_os("SHOWCORE_CACHE") {
         Some(path) if !path.is_empty() => std::path::absolute(&path).file("find", path.as_ref())?,
-        _ => dirs::cache_dir()
-            .ok_or_else(|| {
-                Error::Other("there is no home folder to keep built tools in: set SHOWCORE_CACHE".to_owned())
-            })?
+        _ => choose_base_strategy()
+            .map_err(|_| Error::Other("there is no home folder to keep built tools in: set SHOWCORE_CACHE".to_owned()))?
+            .cache_dir()
             .join("showcore-operator"),
     };
     fs::create_dir_all(&folder).file("make", &folder)?;

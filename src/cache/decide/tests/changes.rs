@@ -115,7 +115,7 @@ fn replicas_failover_and_node_type_change_in_aws_s_order_one_at_a_time() {
     check(vec![
         ("more: replicas first", decided(&two(), &present()), calm().doing(vec![increase(2)])),
         ("more: then failover", decided(&two(), &members(3, "disabled")), calm().doing(vec![failover(true)])),
-        ("more: failover on its way", decided(&two(), &members(3, "enabling")), calm()),
+        ("more: failover on its way", decided(&two(), &members(3, "enabling")), calm().at_work()),
         ("more: done", decided(&two(), &members(3, "enabled")), calm()),
         (
             "more and bigger: replicas before a bigger node",
@@ -138,7 +138,11 @@ fn replicas_failover_and_node_type_change_in_aws_s_order_one_at_a_time() {
             calm().doing(vec![increase(2)]).holding(vec![bigger()]),
         ),
         ("none: failover off first", decided(&none_again, &members(3, "enabled")), calm().doing(vec![failover(false)])),
-        ("none: then the replicas", decided(&none_again, &members(3, "disabling")), calm().doing(vec![decrease(0)])),
+        (
+            "none: then the replicas",
+            decided(&none_again, &members(3, "disabling")),
+            calm().doing(vec![decrease(0)]).at_work(),
+        ),
         ("none: done", decided(&none_again, &members(1, "disabled")), calm()),
         ("one less: failover stays", decided(&one_less, &members(3, "enabled")), calm().doing(vec![decrease(1)])),
     ]);

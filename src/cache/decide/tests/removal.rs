@@ -88,6 +88,11 @@ fn rule_06_the_finalizer_outlives_the_cache_and_its_final_snapshot_is_verified()
         secret: secret("s1", complete()),
         ..nothing()
     };
+    let without_id = gone(Snapshot).but(|scene| {
+        if let Some(pin) = &mut scene.pin {
+            pin.id = None;
+        }
+    });
     let never_told = gone(Snapshot).but(|scene| scene.status.encryption = None);
     check(vec![
         ("not found: first look", decided(&settled().deleting(Delete), &nothing()), working()),
@@ -106,6 +111,12 @@ fn rule_06_the_finalizer_outlives_the_cache_and_its_final_snapshot_is_verified()
         ("Snapshot: being made", decided(&gone(Snapshot), &snapshot("creating")), working()),
         ("Snapshot: failed", decided(&gone(Snapshot), &snapshot("failed")), stalled("SnapshotUnusable")),
         ("Snapshot: none", decided(&gone(Snapshot), &nothing()), stalled("SnapshotMissing")),
+        (
+            "Snapshot: the pin lost its id, the status says that it existed: none",
+            decided(&without_id, &nothing()),
+            stalled("SnapshotMissing"),
+        ),
+        ("Snapshot: likewise, made", decided(&without_id, &snapshot("available")), Outcome::released()),
         (
             "Snapshot: it was never there",
             decided(&applied().deleting(Snapshot).lost_for(30), &nothing()),

@@ -254,9 +254,9 @@ fn a_disruptive_change_waits_for_the_window_and_happens_inside_it() {
 fn pending_values_are_overlaid_and_nothing_is_sent_beside_something_disruptive() {
     use DriftAction::AwaitingWindow;
     let bigger_spec = || but(|spec| spec.instance_class = "db.t3.small".into());
-    let pending = |change: fn(&mut super::super::super::Pending)| with(|i| change(&mut i.pending));
+    let pending = |change: fn(&mut Pending)| with(|i| change(&mut i.pending));
     let class = || pending(|p| p.class = Some("db.t3.small".into()));
-    let unprotected = |change: fn(&mut super::super::super::Pending)| {
+    let unprotected = |change: fn(&mut Pending)| {
         with(|i| {
             i.deletion_protection = false;
             change(&mut i.pending);

@@ -110,6 +110,17 @@ fn a_group_of_its_own_is_made_only_for_parameters() {
             calm().doing(vec![Step::Reboot]),
         ),
         (
+            "AWS's default group waits for a reboot",
+            decided(&settled(), &reboot_pending(present())),
+            calm().holding(vec![Step::Reboot]),
+        ),
+        (
+            "somebody else's group waits for a reboot: theirs to make",
+            decided(&settled(), &reboot_pending(theirs(&[]))),
+            calm(),
+        ),
+        ("likewise, in the window", decided(&settled().at(SUNDAY), &reboot_pending(theirs(&[]))), calm()),
+        (
             "no parameters any more",
             decided(&tuned().but(|scene| scene.spec.parameters.clear()), &as_wanted()),
             calm().doing(vec![attach("default.postgres16")]),
@@ -282,9 +293,8 @@ fn rule_01_a_group_just_attached_counts_from_the_reboot_on() {
             decided(&settled(), &attached_only()),
             calm()
                 .doing(vec![attach("default.postgres16")])
-                .holding(vec![Step::Reboot])
-                .drifted(SSL, DriftAction::AwaitingWindow)
-                .drifted("parameterGroup", DriftAction::AwaitingWindow),
+                .drifted(SSL, DriftAction::Pending)
+                .drifted("parameterGroup", DriftAction::Pending),
         ),
     ]);
 }

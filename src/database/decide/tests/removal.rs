@@ -121,7 +121,7 @@ fn rule_02_a_status_in_which_aws_accepts_no_deletion_is_waited_out() {
         (format!("Snapshot, {status}"), decided(&deleting(Snapshot), &unprotected(status)), outcome)
     };
     let mut rows = Vec::new();
-    for (status, _) in STATUSES {
+    for (status, verdict) in STATUSES {
         let deletable = [
             "available",
             "storage-full",
@@ -132,8 +132,11 @@ fn rule_02_a_status_in_which_aws_accepts_no_deletion_is_waited_out() {
             "incompatible-network",
         ];
         let no_snapshot = ["failed", "incompatible-restore", "incompatible-network"];
-        let gone =
-            |snapshot| if deletable.contains(status) { working().doing(vec![delete(snapshot)]) } else { working() };
+        let gone = |snapshot| match verdict.strip_prefix("Stalled ") {
+            _ if deletable.contains(status) => working().doing(vec![delete(snapshot)]),
+            Some(reason) => stalled(reason),
+            None => working(),
+        };
         rows.push(without(status, gone(None)));
         rows.push(with(
             status,
@@ -142,11 +145,46 @@ fn rule_02_a_status_in_which_aws_accepts_no_deletion_is_waited_out() {
     }
     check(rows);
     let protected = settled().deleting(Snapshot);
-    check(vec![(
-        "AWS is deleting it already, whatever the spec protects",
-        decided(&protected, &with_status("deleting")),
-        working(),
-    )]);
+    let off = || modify(Changes { deletion_protection: Some(false), ..Changes::default() });
+    // AWS's own protection is on.
+    let on = |status: &str| decided(&deleting(Delete), &with_status(status));
+    let held = || stalled("DeletionProtected");
+    check(vec![
+        (
+            "AWS is deleting it already, whatever the spec protects",
+            decided(&protected, &with_status("deleting")),
+            working(),
+        ),
+        ("protected in AWS, available", on("available"), working().doing(vec![off()])),
+        ("protected in AWS, modifying: it comes back by itself", on("modifying"), working()),
+        ("protected in AWS, stopped", on("stopped"), held()),
+        ("protected in AWS, full", on("storage-full"), held()),
+        ("protected in AWS, failed", on("failed"), held()),
+        ("protected in AWS, incompatible", on("incompatible-network"), held()),
+        (
+            "protected in AWS, its key not accessible",
+            on("inaccessible-encryption-credentials"),
+            stalled("KeyNotAccessible"),
+        ),
+        (
+            "protected in AWS, failed, Snapshot: there will be none",
+            decided(&deleting(Snapshot), &with_status("failed")),
+            stalled("SnapshotImpossible"),
+        ),
+    ]);
+    let sentence = |decision: Decision<Step>| match decision.verdict {
+        Verdict::Stalled(why) => why.message,
+        other => panic!("{other:?}"),
+    };
+    let stopped = sentence(on("stopped"));
+    assert!(
+        stopped.contains("only while the instance is available") && stopped.contains("start-db-instance"),
+        "{stopped}"
+    );
+    let full = sentence(on("storage-full"));
+    assert!(full.contains("--allocated-storage") && !full.contains("spec.storage"), "{full}");
+    let no_key = sentence(decided(&deleting(Delete), &unprotected("inaccessible-encryption-credentials")));
+    assert!(no_key.contains("the deletion of shop waits") && no_key.contains("enable the key"), "{no_key}");
 }
 
 #[test]
@@ -170,6 +208,12 @@ fn rule_06_the_finalizer_outlives_the_database_and_its_final_snapshot_is_verifie
     let second = "shop-final-0a1b2c3d-2";
     let tenth = "shop-final-0a1b2c3d-10";
     let never_seen = applied().deleting(Snapshot).lost_for(30);
+    let without_id = gone(Snapshot).but(|scene| {
+        if let Some(pin) = &mut scene.pin {
+            pin.id = None;
+        }
+    });
+    let unpinned = gone(Snapshot).but(|scene| scene.pin = None);
     check(vec![
         ("accepted is not gone", decided(&deleting(Delete), &with_status("deleting")), working()),
         ("not found: first look", decided(&deleting(Delete), &snapshots(&[])), working()),
@@ -204,6 +248,26 @@ fn rule_06_the_finalizer_outlives_the_database_and_its_final_snapshot_is_verifie
                 &snapshots(&[(tenth, "failed", true, "db-A"), (second, "available", true, "db-A")]),
             ),
             stalled("SnapshotUnusable"),
+        ),
+        (
+            "Snapshot: the pin lost its id, the status says that it existed: none",
+            decided(&without_id, &snapshots(&[])),
+            stalled("SnapshotMissing"),
+        ),
+        (
+            "Snapshot: likewise, not encrypted",
+            decided(&without_id, &snapshots(&[(FIRST, "available", false, "db-A")])),
+            stalled("SnapshotUnusable"),
+        ),
+        (
+            "Snapshot: likewise, made",
+            decided(&without_id, &snapshots(&[(FIRST, "available", true, "db-A")])),
+            Outcome::released(),
+        ),
+        (
+            "Snapshot: the whole pin was taken off: none",
+            decided(&unpinned, &snapshots(&[])),
+            stalled("SnapshotMissing"),
         ),
         ("Snapshot: it was never there", decided(&never_seen, &nothing()), Outcome::released()),
         (
