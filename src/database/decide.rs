@@ -191,17 +191,22 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
         return planned;
     }
     let open = window::may_disturb(wanted.spec.disruption, &instance.maintenance_window, now);
-    // A full instance accepts more storage and nothing else.
-    let changes = match changes.storage_gib {
-        Some(_) if instance.status == "storage-full" => {
-            Changes { storage_gib: changes.storage_gib, ..Changes::default() }
-        }
+    let storage = changes.storage_gib;
+    // A full instance accepts more storage and nothing else; one whose storage is being optimised, for hours, all else.
+    // <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
+    let changes = match instance.status.as_str() {
+        "storage-full" if storage.is_some() => Changes { storage_gib: storage, ..Changes::default() },
+        "storage-optimization" => Changes { storage_gib: None, ..changes },
         _ => changes,
     };
+    planned.busy = instance.status == "storage-optimization" && storage.is_some();
     let (disruptive, calm) = changes.split();
     let something_pends =
         instance.pending.class.is_some() || instance.pending.engine_version.is_some() || instance.pending.other;
-    let accepts = instance.status == "available" || (instance.status == "storage-full" && calm.storage_gib.is_some());
+    let accepts = match instance.status.as_str() {
+        "available" | "storage-optimization" => true,
+        status => status == "storage-full" && storage.is_some(),
+    };
     let mut hold = Vec::new();
     if open {
         let all = calm.join(disruptive);

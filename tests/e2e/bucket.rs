@@ -5,23 +5,19 @@ use harness::Test;
 use serde_json::json;
 
 use crate::look::{
-    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, settled, tamper,
+    self, assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, settled, tamper,
 };
 
 const KIND: &str = "ShowCoreBucket";
 
+/// The bucket's name carries the account's id: bucket names are global.
 fn manifest(name: &str, spec: &str) -> String {
-    format!(
-        "{{apiVersion: showcore.io/v1alpha1, kind: {KIND}, metadata: {{name: {name}}}, spec: {{bucketName: '{name}-{{accountID}}', {spec}}}}}"
-    )
+    look::manifest(KIND, name, &format!("bucketName: '{name}-{{accountID}}', {spec}"))
 }
 
 /// A test with a bucket that is Ready; and the bucket's name.
 async fn ready(name: &str, spec: &str) -> (Test, String) {
-    let mut test = Test::start(name).await.unwrap();
-    test.start_operator().await.unwrap();
-    test.apply(&manifest(name, spec)).await;
-    test.wait(KIND, name, "Ready and in sync", settled).await;
+    let test = look::ready(KIND, name, &format!("bucketName: '{name}-{{accountID}}', {spec}")).await;
     let bucket = format!("{name}-{}", test.account_id());
     (test, bucket)
 }

@@ -5,23 +5,20 @@ use std::time::Duration;
 use harness::Test;
 
 use crate::look::{
-    assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled, tamper,
-    version,
+    self, assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled,
+    tamper, version,
 };
 
 const KIND: &str = "ShowCoreDatabase";
 const REGION: &str = "eu-central-1";
 
-pub fn manifest(name: &str, spec: &str) -> String {
-    format!("{{apiVersion: showcore.io/v1alpha1, kind: {KIND}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")
+fn manifest(name: &str, spec: &str) -> String {
+    look::manifest(KIND, name, spec)
 }
 
 /// A test with a database that is Ready, past its first backup.
 async fn ready(name: &str, spec: &str) -> Test {
-    let mut test = Test::start(name).await.unwrap();
-    test.start_operator().await.unwrap();
-    test.apply(&manifest(name, spec)).await;
-    test.settle(KIND, name, "Ready and in sync", settled).await;
+    let test = look::ready(KIND, name, spec).await;
     test.advance(Duration::from_mins(10));
     test.until("available", |test| status(test, name).as_deref() == Some("available")).await;
     test

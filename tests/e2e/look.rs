@@ -1,5 +1,6 @@
 //! How tests read an object.
 
+use harness::Test;
 use serde_json::Value;
 
 /// The status of a condition: `True`, `False`, `Unknown`, or nothing.
@@ -44,6 +45,20 @@ fn find<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == type_)
 }
 
+/// A manifest of one object, on one line.
+pub fn manifest(kind: &str, name: &str, spec: &str) -> String {
+    format!("{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")
+}
+
+/// A test with an operator and one object that is Ready and in sync.
+pub async fn ready(kind: &str, name: &str, spec: &str) -> Test {
+    let mut test = Test::start(name).await.unwrap();
+    test.start_operator().await.unwrap();
+    test.apply(&manifest(kind, name, spec)).await;
+    test.settle(kind, name, "Ready and in sync", settled).await;
+    test
+}
+
 /// The Secret's value under a key.
 pub fn secret(object: &Value, key: &str) -> Option<String> {
     use base64::Engine as _;
@@ -52,7 +67,7 @@ pub fn secret(object: &Value, key: &str) -> Option<String> {
 }
 
 /// How often the operator has called an operation, with success.
-pub fn calls(test: &harness::Test, operation: &str) -> usize {
+pub fn calls(test: &Test, operation: &str) -> usize {
     let requests = test.account.requests();
     requests
         .iter()
@@ -61,7 +76,7 @@ pub fn calls(test: &harness::Test, operation: &str) -> usize {
 }
 
 /// Every mutation that the operator has sent, whatever came of it.
-pub fn mutations(test: &harness::Test) -> Vec<String> {
+pub fn mutations(test: &Test) -> Vec<String> {
     let requests = test.account.requests();
     requests
         .iter()
@@ -76,7 +91,7 @@ fn by_operator(request: &aws_sim::Request) -> bool {
 }
 
 /// Makes an operation fail, as if AWS had trouble, until the faults are cleared.
-pub fn fail(test: &harness::Test, service: &str, operation: &str, code: &str, status: u16) {
+pub fn fail(test: &Test, service: &str, operation: &str, code: &str, status: u16) {
     let kind =
         aws_sim::FaultKind::Error { code: code.into(), status, message: "as a test has ordered: sg-secret".into() };
     test.account.inject(aws_sim::Fault { service: service.into(), operation: operation.into(), times: u32::MAX, kind });
@@ -84,7 +99,7 @@ pub fn fail(test: &harness::Test, service: &str, operation: &str, code: &str, st
 
 /// Changes AWS behind the operator's back: while it is away, so that the report of what it then finds can be read
 /// before it is mended, by having AWS fail these corrections.
-pub async fn tamper(test: &mut harness::Test, code: &str, corrections: &[(&str, &str)]) {
+pub async fn tamper(test: &mut Test, code: &str, corrections: &[(&str, &str)]) {
     test.stop_operator().await.unwrap();
     test.boto3(code).await;
     for (service, operation) in corrections {
@@ -94,7 +109,7 @@ pub async fn tamper(test: &mut harness::Test, code: &str, corrections: &[(&str, 
 }
 
 /// Whether an Event of this reason was told about the object; its note.
-pub async fn event(test: &harness::Test, reason: &str) -> Option<String> {
+pub async fn event(test: &Test, reason: &str) -> Option<String> {
     let output = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.unwrap().json().unwrap();
     let events = output["items"].as_array()?;
     events.iter().find(|event| event["reason"] == reason).and_then(|event| event["note"].as_str().map(str::to_owned))

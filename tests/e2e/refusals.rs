@@ -5,10 +5,7 @@ use std::time::Duration;
 use aws_sim::{Fault, FaultKind};
 use harness::Test;
 
-use crate::{
-    database,
-    look::{calls, condition, event, fail, message, reason, settled},
-};
+use crate::look::{calls, condition, event, fail, manifest, message, reason, settled};
 
 const KIND: &str = "ShowCoreDatabase";
 
@@ -16,7 +13,7 @@ async fn refused(name: &str, code: &str, status: u16, expected: &str, way_out: &
     let mut test = Test::start(name).await.unwrap();
     fail(&test, "rds", "CreateDBInstance", code, status);
     test.start_operator().await.unwrap();
-    test.apply(&database::manifest(name, "")).await;
+    test.apply(&manifest("ShowCoreDatabase", name, "")).await;
     let object = test.wait(KIND, name, expected, |object| reason(object, "Stalled") == Some(expected)).await;
     assert_eq!(condition(&object, "Ready"), Some("False"));
     let text = message(&object, "Stalled");
@@ -34,7 +31,7 @@ async fn rule_08_a_refusal_that_lasts_is_told_once_however_often_it_is_tried() {
     let mut test = Test::start("lasting").await.unwrap();
     fail(&test, "rds", "CreateDBInstance", "InstanceQuotaExceeded", 400);
     test.start_operator().await.unwrap();
-    test.apply(&database::manifest("lasting", "")).await;
+    test.apply(&manifest("ShowCoreDatabase", "lasting", "")).await;
     let before =
         test.wait(KIND, "lasting", "QuotaExceeded", |object| reason(object, "Stalled") == Some("QuotaExceeded")).await;
     test.account.clear_requests();
@@ -116,10 +113,10 @@ async fn a_read_that_is_denied_leaves_what_was_known_and_says_so() {
 async fn a_change_that_aws_refuses_is_pending_and_the_store_stays_ready() {
     let mut test = Test::start("unfit").await.unwrap();
     test.start_operator().await.unwrap();
-    test.apply(&database::manifest("unfit", "")).await;
+    test.apply(&manifest("ShowCoreDatabase", "unfit", "")).await;
     test.settle(KIND, "unfit", "Ready", settled).await;
     test.advance(Duration::from_mins(10));
-    test.apply(&database::manifest("unfit", "instanceClass: db.nosuch.large, disruption: Immediate")).await;
+    test.apply(&manifest("ShowCoreDatabase", "unfit", "instanceClass: db.nosuch.large, disruption: Immediate")).await;
     let object = test.settle(KIND, "unfit", "Refused", |object| reason(object, "Pending") == Some("Refused")).await;
     assert_eq!(condition(&object, "Ready"), Some("True"));
     assert!(message(&object, "Pending").contains("rds:ModifyDBInstance"));
@@ -137,7 +134,7 @@ async fn rule_09_throttling_is_waited_out_and_nothing_is_made_twice() {
         });
     }
     test.start_operator().await.unwrap();
-    test.apply(&database::manifest("throttled", "")).await;
+    test.apply(&manifest("ShowCoreDatabase", "throttled", "")).await;
     test.settle(KIND, "throttled", "Ready", settled).await;
     assert_eq!(calls(&test, "CreateDBInstance"), 1);
 }

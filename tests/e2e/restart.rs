@@ -3,10 +3,7 @@
 use aws_sim::{Fault, FaultKind};
 use harness::Test;
 
-use crate::{
-    cache, database,
-    look::{calls, condition, reason, settled},
-};
+use crate::look::{calls, condition, manifest, reason, secret, settled};
 
 /// Kills the operator after it has sent a create call and before it has the answer. AWS is slow: it executes the call
 /// only when the next operator is already looking, and perhaps sending its own.
@@ -35,7 +32,7 @@ async fn rule_04_an_answer_that_is_lost_makes_nothing_twice() {
         kind: FaultKind::AnswerLost,
     });
     test.start_operator().await.unwrap();
-    test.apply(&database::manifest("unanswered", "")).await;
+    test.apply(&manifest("ShowCoreDatabase", "unanswered", "")).await;
     let object = test.settle("ShowCoreDatabase", "unanswered", "Ready", settled).await;
     let all = test.aws(&["rds", "describe-db-instances"]).await;
     assert_eq!(all["DBInstances"].as_array().unwrap().len(), 1);
@@ -54,7 +51,7 @@ async fn rule_04_killed_between_the_create_call_and_its_answer_one_database_is_o
         "ShowCoreDatabase",
         "rds",
         "CreateDBInstance",
-        &database::manifest("killed-db", ""),
+        &manifest("ShowCoreDatabase", "killed-db", ""),
     )
     .await;
     let all = test.aws(&["rds", "describe-db-instances"]).await;
@@ -68,7 +65,7 @@ async fn rule_04_killed_between_the_create_call_and_its_answer_one_cache_is_owne
         "ShowCoreCache",
         "elasticache",
         "CreateReplicationGroup",
-        &cache::manifest("killed-cache", ""),
+        &manifest("ShowCoreCache", "killed-cache", ""),
     )
     .await;
     let all = test.aws(&["elasticache", "describe-replication-groups"]).await;
@@ -87,7 +84,7 @@ async fn rule_04_killed_between_the_create_call_and_its_answer_one_bucket_is_own
 async fn a_cache_in_creation_whose_tags_cannot_be_read_is_waited_for() {
     let mut test = Test::start("unread").await.unwrap();
     test.start_operator().await.unwrap();
-    test.apply(&cache::manifest("unread", "")).await;
+    test.apply(&manifest("ShowCoreCache", "unread", "")).await;
     let object = test
         .wait("ShowCoreCache", "unread", "the wait for its tags", |object| {
             reason(object, "Ready") == Some("TagsUnreadable")
@@ -110,4 +107,37 @@ async fn ended_by_sigterm_the_operator_finishes_what_it_has_begun() {
     // The pass that had begun was finished: the bucket is set up whole.
     let object = test.get("ShowCoreBucket", "polite").await.unwrap();
     assert!(settled(&object), "{:#}", object["status"]);
+}
+
+#[tokio::test]
+async fn rule_12_two_operators_at_once_do_no_harm() {
+    let mut test = Test::start("twins").await.unwrap();
+    test.start_operator().await.unwrap();
+    let twin = test.operator_options().unwrap().start().await.unwrap();
+    let stores = [
+        ("ShowCoreDatabase", "twin-db", ""),
+        ("ShowCoreCache", "twin-cache", ""),
+        ("ShowCoreBucket", "twin-bucket", "bucketName: 'twin-{accountID}', purpose: Backups"),
+    ];
+    for (kind, name, spec) in stores {
+        test.apply(&manifest(kind, name, spec)).await;
+    }
+    for (kind, name, _) in stores {
+        test.settle(kind, name, "Ready", settled).await;
+    }
+    for operation in ["CreateDBInstance", "CreateReplicationGroup", "CreateBucket"] {
+        let made = test.account.requests().iter().filter(|r| r.operation == operation && r.status < 400).count();
+        assert_eq!(made, 1, "{operation}");
+    }
+    // Each store has the password of the Secret that is there, whoever of the two made it.
+    let password = |name: &str| {
+        let name = name.to_owned();
+        let test = &test;
+        async move { secret(&test.get("Secret", &name).await.unwrap(), "password").unwrap() }
+    };
+    let digest = aws_sim::log::digest(&password("twin-db-connection").await);
+    assert_eq!(test.account.rds().master_password_digest("eu-central-1", "twin-db"), Some(digest));
+    let digest = aws_sim::log::digest(&password("twin-cache-connection").await);
+    assert_eq!(test.account.elasticache().auth("eu-central-1", "twin-cache").unwrap().tokens, [digest]);
+    twin.kill();
 }

@@ -351,7 +351,9 @@ const STATUSES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_status_means_what_the_table_says_and_only_available_takes_changes() {
+fn every_status_means_what_the_table_says_and_few_take_changes() {
+    // An instance whose storage is being optimised, for hours, takes all changes but those of storage.
+    let takes_changes = ["available", "storage-optimization"];
     for (status, verdict) in STATUSES {
         let quiet = decided(&settled(), &with_status(status));
         let rest = Outcome::rest(verdict, "Yes AWSManagedKey");
@@ -363,9 +365,9 @@ fn every_status_means_what_the_table_says_and_only_available_takes_changes() {
             instance.deletion_protection = false;
         });
         let decision = decided(&settled(), &drifted);
-        assert_eq!(decision.steps.is_empty(), *status != "available", "{status}");
+        assert_eq!(decision.steps.is_empty(), !takes_changes.contains(status), "{status}");
         let waits = decision.working.as_ref().map(|why| why.reason);
-        let serves_but_busy = *verdict == "Ready Available" && *status != "available";
+        let serves_but_busy = *verdict == "Ready Available" && !takes_changes.contains(status);
         assert_eq!(waits, serves_but_busy.then_some("WaitingForAWS"), "{status}");
         if verdict.starts_with("Stalled") {
             assert_eq!(decision.look_again, LookAgain::Slowly, "{status}");
@@ -404,6 +406,24 @@ fn aws_at_work_on_a_change_is_said_while_the_store_serves() {
             Outcome::rest("Working Creating", "Yes AWSManagedKey"),
         ),
     ]);
+}
+
+#[test]
+fn an_instance_whose_storage_is_being_optimised_takes_everything_but_storage() {
+    let optimised = |deletion_protection: bool| {
+        with(move |instance| {
+            instance.status = "storage-optimization".into();
+            instance.deletion_protection = deletion_protection;
+        })
+    };
+    let bigger = settled().but(|scene| scene.spec.storage.size_gib = 40);
+    let protect = modify(Changes { deletion_protection: Some(true), ..Changes::default() });
+    let mended = decided(&settled(), &optimised(false));
+    assert_eq!((mended.steps, mended.working), (vec![protect.clone()], None));
+    let waits = decided(&bigger, &optimised(true));
+    assert_eq!((waits.steps, waits.working.map(|why| why.reason)), (vec![], Some("WaitingForAWS")));
+    let both = decided(&bigger, &optimised(false));
+    assert_eq!((both.steps, both.working.map(|why| why.reason)), (vec![protect], Some("WaitingForAWS")));
 }
 
 #[test]
