@@ -203,15 +203,17 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
     if !fresh.is_empty() {
         tell(true, "DriftFound", &drift::sentence(&fresh));
     }
-    for past in after.last_drift.iter().filter(|past| !before.last_drift.contains(past)) {
-        let text = format!(
-            "{}: {} again; {} had been found at {}",
-            past.field,
-            past.desired,
-            past.observed,
-            past.found.strftime("%H:%M")
-        );
-        tell(false, "DriftCorrected", &text);
+    let gone: Vec<_> = after
+        .last_drift
+        .iter()
+        .filter(|past| !before.last_drift.contains(past))
+        .map(|past| {
+            let found = past.found.strftime("%H:%M");
+            format!("{}: {} again; {} had been found at {found}", past.field, past.desired, past.observed)
+        })
+        .collect();
+    if !gone.is_empty() {
+        tell(false, "DriftCorrected", &gone.join(". "));
     }
     let credentials = |status: &Status| status.applied.as_ref().and_then(|applied| applied.get(CREDENTIALS).cloned());
     // A cache's token is first beside the old one ("rotating:…"); it is told once it stands alone.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::events::Recorder;
+use kube::runtime::events::Reporter;
 
 use crate::{
     aws::Aws,
@@ -30,8 +30,8 @@ pub struct Context {
     pub clock: Clock,
     /// How often, and how slowly.
     pub timing: Timing,
-    /// Events.
-    pub recorder: Recorder,
+    /// In whose name Events are told.
+    pub reporter: Reporter,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// What is remembered of the objects.

@@ -8,10 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use futures::future::join_all;
 use k8s_openapi::{api::core::v1::Namespace, jiff::SignedDuration};
-use kube::{
-    Api, ResourceExt,
-    runtime::events::{Recorder, Reporter},
-};
+use kube::{Api, ResourceExt, runtime::events::Reporter};
 use showcore_operator::{
     aws::{self, Aws},
     backoff::Memory,
@@ -121,7 +118,6 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
         Some(id) => id,
         None => kube_system_uid(&client).await?,
     };
-    let reporter = Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
     let context = Arc::new(Context {
         aws: Arc::new(Aws::load(options).await?),
         cluster_id,
@@ -134,7 +130,7 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
             not_found_grace: arguments.not_found_grace,
             pass: Duration::from_mins(2),
         },
-        recorder: Recorder::new(client.clone(), reporter),
+        reporter: Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() },
         client,
         metrics,
         memory: Arc::new(Memory::default()),

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::events::{Event, EventType},
+    runtime::events::{Event, EventType, Recorder},
 };
 use serde_json::json;
 
@@ -73,7 +73,10 @@ pub async fn tell<K: Kind>(cx: &Context, object: &K, telling: &Telling) {
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    if let Err(error) = cx.recorder.publish(&event, &object.object_ref(&())).await {
+    // A recorder counts a second Event of the same reason under the first one's text, which would be the wrong one: so
+    // each has its own. We tell transitions only, so there is nothing to count.
+    let recorder = Recorder::new(cx.client.clone(), cx.reporter.clone());
+    if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
         tracing::warn!(%error, reason = telling.reason, "an Event was not written");
     }
 }

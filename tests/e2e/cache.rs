@@ -5,8 +5,8 @@ use std::time::Duration;
 use harness::Test;
 
 use crate::look::{
-    self, assert_drift, calls, condition, drift, event, last_drift, message, mutations, reason, secret, settled,
-    tamper, version,
+    self, advance_to_sunday, assert_drift, calls, condition, drift, fail, last_drift, message, mutations, reason,
+    rule_07, secret, settled, tamper, three_looks, told, version,
 };
 
 const KIND: &str = "ShowCoreCache";
@@ -90,12 +90,10 @@ async fn a_node_type_change_waits_for_its_window() {
     let test = ready("windowed", spec).await;
     test.apply(&manifest("windowed", &format!("nodeType: cache.t3.small, {spec}"))).await;
     test.wait(KIND, "windowed", "AwaitingWindow", |object| reason(object, "Pending") == Some("AwaitingWindow")).await;
-    assert_eq!(calls(&test, "ModifyReplicationGroup"), 0);
-    let mut now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
-    while !(now.weekday() == jiff::civil::Weekday::Sunday && now.hour() == 5 && now.minute() >= 10) {
-        test.advance(Duration::from_mins(5));
-        now = test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
-    }
+    advance_to_sunday(&test, 4, 50);
+    three_looks(&test, "DescribeReplicationGroups").await;
+    assert_eq!(calls(&test, "ModifyReplicationGroup"), 0, "ten minutes before the window");
+    advance_to_sunday(&test, 5, 0);
     test.until("the modification", |test| calls(test, "ModifyReplicationGroup") == 1).await;
     test.settle(KIND, "windowed", "the new type", |object| settled(object) && condition(object, "Pending").is_none())
         .await;
@@ -132,7 +130,8 @@ ec.modify_replication_group(ReplicationGroupId='drifted', SnapshotRetentionLimit
     assert_eq!(group(&test, "drifted").await["SnapshotRetentionLimit"], 1);
     let text = tags(&test, "drifted").await;
     assert!(text.contains("theirs") && text.contains("core"), "{text}");
-    assert!(event(&test, "DriftCorrected").await.is_some());
+    told(&test, "DriftCorrected", &["snapshot.retentionDays", "snapshot.window", "maintenance.window", "tags.team"])
+        .await;
 }
 
 #[tokio::test]
@@ -143,6 +142,7 @@ async fn a_policy_of_report_reports_and_leaves_it() {
         test.settle(KIND, "reported", "the drift", |object| drift(object, "snapshot.retentionDays").is_some()).await;
     assert_eq!(drift(&object, "snapshot.retentionDays").unwrap()["action"], "ReportOnly");
     assert_eq!(condition(&object, "Ready"), Some("True"));
+    three_looks(&test, "DescribeReplicationGroups").await;
     assert_eq!(calls(&test, "ModifyReplicationGroup"), 0);
 }
 
@@ -173,7 +173,8 @@ async fn a_lost_secret_gets_a_new_token_which_replaces_the_old_one() {
     let bound = test.get("Secret", "lost-connection").await.unwrap();
     let digest = aws_sim::log::digest(&secret(&bound, "password").unwrap());
     assert_eq!(test.account.elasticache().auth(REGION, "lost").unwrap().tokens, [digest]);
-    assert!(event(&test, "CredentialsReplaced").await.is_some());
+    told(&test, "CredentialsReplaced", &["restart what still uses the old one"]).await;
+    rule_07(&test, &secret(&bound, "password").unwrap()).await;
 }
 
 #[tokio::test]
@@ -181,7 +182,13 @@ async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finali
     let test = ready("snapped", "").await;
     test.delete(KIND, "snapped").await;
     test.until("the deletion", |test| calls(test, "DeleteReplicationGroup") == 1).await;
+    // The group goes, and its snapshot cannot be looked at: the object stays.
+    fail(&test, "elasticache", "DescribeSnapshots", "InternalFailure", 500);
+    test.advance(Duration::from_hours(1));
+    three_looks(&test, "DescribeReplicationGroups").await;
+    assert!(test.account.elasticache().group(REGION, "snapped").is_none());
     assert!(test.get(KIND, "snapped").await.is_some());
+    test.account.clear_faults();
     test.settle_gone(KIND, "snapped").await;
     let snapshots = test.aws(&["elasticache", "describe-snapshots", "--snapshot-source", "user"]).await;
     let snapshot = &snapshots["Snapshots"][0];
@@ -234,9 +241,10 @@ async fn rule_03_a_cache_that_is_not_ours_is_left_untouched_and_an_unencrypted_o
     let object = test.wait(KIND, "naked", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
     assert_eq!((condition(&object, "Ready"), condition(&object, "Encrypted")), (Some("False"), Some("False")));
     assert!(message(&object, "Encrypted").contains("never taken over"));
-    assert_eq!(mutations(&test), Vec::<String>::new());
+    three_looks(&test, "DescribeReplicationGroups").await;
     test.delete(KIND, "naked").await;
     test.wait_gone(KIND, "naked").await;
+    assert_eq!(mutations(&test), Vec::<String>::new());
     assert_eq!(group(&test, "naked").await["Status"], "available");
 }
 

@@ -70,11 +70,10 @@ async fn live(kind: &str, first: &str, second: &str, last: &str, tamper: &str) {
     test.settle(kind, name, "in sync", |object| settled(object) && condition(object, "Pending").is_none()).await;
     test.advance(Duration::from_hours(1));
     if kind != "ShowCoreBucket" {
+        let sent = test.get(kind, name).await.unwrap()["status"]["applied"]["credentials"].clone();
         test.delete("Secret", "life-connection").await;
-        test.settle(kind, name, "in sync", |object| {
-            object["status"]["applied"]["credentials"].is_string() && settled(object)
-        })
-        .await;
+        let other = |object: &serde_json::Value| object["status"]["applied"]["credentials"] != sent;
+        test.settle(kind, name, "another password with AWS", |object| other(object) && settled(object)).await;
         test.advance(Duration::from_hours(1));
     }
     test.apply(&manifest(last)).await;

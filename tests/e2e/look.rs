@@ -108,11 +108,28 @@ pub async fn tamper(test: &mut Test, code: &str, corrections: &[(&str, &str)]) {
     test.start_operator().await.unwrap();
 }
 
-/// Whether an Event of this reason was told about the object; its note.
-pub async fn event(test: &Test, reason: &str) -> Option<String> {
-    let output = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.unwrap().json().unwrap();
-    let events = output["items"].as_array()?;
-    events.iter().find(|event| event["reason"] == reason).and_then(|event| event["note"].as_str().map(str::to_owned))
+/// Waits for three more looks: what the operator would do next, it has done then.
+pub async fn three_looks(test: &Test, operation: &str) {
+    let before = looks(test, operation);
+    test.until("three more looks", |test| looks(test, operation) >= before + 4).await;
+}
+
+fn looks(test: &Test, operation: &str) -> usize {
+    test.account.requests().iter().filter(|request| request.operation == operation && by_operator(request)).count()
+}
+
+/// The notes of all Events of this reason, once there is one that says all of `words`.
+pub async fn told(test: &Test, reason: &str, words: &[&str]) {
+    let mut notes = String::new();
+    for _ in 0..50 {
+        let output = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.unwrap().json().unwrap();
+        let events = output["items"].as_array().unwrap().iter().filter(|event| event["reason"] == reason);
+        notes = events.filter_map(|event| event["note"].as_str().map(|note| note.to_owned() + "\n")).collect();
+        if !notes.is_empty() && words.iter().all(|word| notes.contains(word)) {
+            return;
+        }
+    }
+    panic!("no Event {reason} says {words:?}: {notes}");
 }
 
 /// A row of drift: field, desired, observed, and a `since`.
@@ -123,4 +140,22 @@ pub fn assert_drift(object: &Value, field: &str, desired: &str, observed: &str) 
     let text = message(object, "Drifted");
     let said = format!("{field}: desired {desired}, observed {observed}, since {}", since.strftime("%H:%M"));
     assert!(text.contains(&said), "`{said}` is not in `{text}`");
+}
+
+/// Moves the clock to the next Sunday at this time, UTC.
+pub fn advance_to_sunday(test: &Test, hour: i8, minute: i8) {
+    let now = || test.account.now().to_zoned(jiff::tz::TimeZone::UTC);
+    while !(now().weekday() == jiff::civil::Weekday::Sunday && (now().hour(), now().minute()) == (hour, minute)) {
+        test.advance(std::time::Duration::from_mins(1));
+    }
+}
+
+/// Rule 7: a password is nowhere but in its Secret.
+pub async fn rule_07(test: &Test, password: &str) {
+    let objects = test.kubectl.run(&["get", "showcore", "-o", "yaml"]).await.unwrap().stdout;
+    let events = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "yaml"]).await.unwrap().stdout;
+    assert!(objects.contains("observedGeneration") && events.contains("reason"));
+    for (place, text) in [("an object", objects), ("Events", events), ("the log", test.operator_log())] {
+        assert!(!text.contains(password), "the password is in {place}");
+    }
 }

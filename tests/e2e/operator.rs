@@ -1,9 +1,9 @@
 //! The process itself: health, metrics, TLS, generated CRDs.
 
-use harness::Test;
+use harness::{OperatorOptions, Test};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::look::{calls, last_drift, message, mutations, reason, settled};
+use crate::look::{calls, last_drift, manifest, message, mutations, reason, settled, told};
 
 const BUCKET: &str = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
 
@@ -54,11 +54,15 @@ async fn the_ca_bundle_of_aws_ca_bundle_is_honoured() {
     std::fs::write(&bundle, tls.ca_pem()).unwrap();
     let server = test.sim.start(([127, 0, 0, 1], 0).into(), Some(tls)).await.unwrap();
     assert!(server.endpoint().starts_with("https://"));
+    // Without the bundle the certificate is not trusted, so nothing is sent at all.
     let mut options = test.operator_options().unwrap();
-    options.environment.push(("AWS_CA_BUNDLE".into(), bundle.into()));
     options.arguments.extend(["--endpoint-url".into(), server.endpoint().into()]);
-    test.start_operator_as(options).await.unwrap();
+    test.start_operator_as(options.clone()).await.unwrap();
     test.apply(BUCKET).await;
+    test.until("some tries", |test| test.operator_log().matches("AWSUnreachable").count() >= 2).await;
+    assert!(test.account.requests().is_empty());
+    options.environment.push(("AWS_CA_BUNDLE".into(), bundle.into()));
+    test.start_operator_as(options).await.unwrap();
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
 }
 
@@ -111,12 +115,12 @@ async fn an_annotation_has_an_object_looked_at_now() {
         "client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})"
     ))
     .await;
-    assert!(
-        test.get("ShowCoreBucket", "seen").await.is_some_and(|object| settled(&object)),
-        "nobody looks for an hour"
-    );
+    let object = test.get("ShowCoreBucket", "seen").await.unwrap();
+    assert!(last_drift(&object, "versioning").is_none(), "nobody looks for an hour");
+    let looks = calls(&test, "GetBucketVersioning");
     test.kubectl.run(&["annotate", "scbucket/seen", "showcore.io/reconcile-at=now"]).await.unwrap().ok().unwrap();
     test.wait("ShowCoreBucket", "seen", "corrected", |object| last_drift(object, "versioning").is_some()).await;
+    assert!(calls(&test, "GetBucketVersioning") > looks);
 }
 
 #[tokio::test]
@@ -154,19 +158,9 @@ async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads(
 
 #[tokio::test]
 async fn region_endpoint_and_cluster_id_come_from_the_usual_places() {
-    let test = Test::start("usual").await.unwrap();
-    let operator = tokio::process::Command::new(env!("CARGO_BIN_EXE_showcore-operator"))
-        .args(["run", "--namespace", &test.namespace, "--listen", "127.0.0.1:0", "--log-format", "pretty"])
-        .env("KUBECONFIG", test.control_plane.kubeconfig())
-        .env("AWS_ACCESS_KEY_ID", &test.access_key)
-        .env("AWS_SECRET_ACCESS_KEY", "not-checked")
-        .env("AWS_ENDPOINT_URL", test.endpoint())
-        .env("AWS_REGION", "eu-west-1")
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
+    let mut test = Test::start("usual").await.unwrap();
+    test.start_operator_as(bare(&test, &["--log-format", "pretty"], &[("AWS_REGION", "eu-west-1")], true))
+        .await
         .unwrap();
     test.apply(BUCKET).await;
     let object = test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
@@ -175,23 +169,12 @@ async fn region_endpoint_and_cluster_id_come_from_the_usual_places() {
         test.kubectl.run(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]).await.unwrap();
     let tags = test.sim.s3().get(&format!("seen-{}", test.account_id())).unwrap().tags.clone();
     assert!(tags.contains(&("showcore.io/cluster".to_owned(), kube_system.stdout)), "{tags:?}");
-    drop(operator);
 }
 
 #[tokio::test]
 async fn without_credentials_the_object_says_so() {
-    let test = Test::start("penniless").await.unwrap();
-    let operator = tokio::process::Command::new(env!("CARGO_BIN_EXE_showcore-operator"))
-        .args(["run", "--namespace", &test.namespace, "--listen", "127.0.0.1:0", "--region", "eu-west-1"])
-        .env("KUBECONFIG", test.control_plane.kubeconfig())
-        .env_remove("AWS_ACCESS_KEY_ID")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut test = Test::start("penniless").await.unwrap();
+    test.start_operator_as(bare(&test, &["--region", "eu-west-1"], &[], false)).await.unwrap();
     test.apply(BUCKET).await;
     let object = test
         .wait("ShowCoreBucket", "seen", "CredentialsRefused", |object| {
@@ -199,11 +182,10 @@ async fn without_credentials_the_object_says_so() {
         })
         .await;
     assert!(message(&object, "Stalled").contains("no AWS credentials"));
-    drop(operator);
 }
 
 #[tokio::test]
-async fn a_stored_object_that_cannot_be_read_stalls_alone() {
+async fn a_stored_object_that_cannot_be_read_stops_no_other() {
     let mut test = Test::start_alone("unreadable").await.unwrap();
     // An older schema let something in that today's does not know.
     let loosen = r#"[{"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/purpose/enum"}]"#;
@@ -217,7 +199,7 @@ async fn a_stored_object_that_cannot_be_read_stalls_alone() {
     test.start_operator().await.unwrap();
     test.apply(BUCKET).await;
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
-    assert!(test.operator_log().contains("a stored object cannot be read"));
+    test.until("the word about it", |test| test.operator_log().contains("a stored object cannot be read")).await;
 }
 
 /// A changed CRD takes a moment to be served.
@@ -234,4 +216,86 @@ impl UntilApplied for Test {
         }
         self.apply(yaml).await;
     }
+}
+
+/// An operator that is told everything by the usual variables, and nothing by flags. Without credentials it has none.
+fn bare(test: &Test, arguments: &[&str], environment: &[(&str, &str)], credentials: bool) -> OperatorOptions {
+    let mut options = test.operator_options().unwrap();
+    options.bare = true;
+    options.arguments = arguments.iter().map(Into::into).collect();
+    let endpoint = test.endpoint();
+    let mut all = vec![("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")];
+    if credentials {
+        all.extend([("AWS_ACCESS_KEY_ID", test.access_key.as_str()), ("AWS_SECRET_ACCESS_KEY", "not-checked")]);
+    }
+    options.environment = all.iter().chain(environment).map(|(key, value)| (key.into(), value.into())).collect();
+    options
+}
+
+/// The rights that the README lists, and no others.
+const RIGHTS: &str = r#"
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: operator}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: operator}
+rules:
+- {apiGroups: [showcore.io], resources: [showcoredatabases, showcorecaches, showcorebuckets], verbs: [get, list, watch, patch]}
+- {apiGroups: [showcore.io], resources: [showcoredatabases/status, showcorecaches/status, showcorebuckets/status], verbs: [patch]}
+- {apiGroups: [""], resources: [secrets], verbs: [get, create, patch]}
+- {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: operator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}
+subjects: [{kind: ServiceAccount, name: operator}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: NAMESPACE}
+rules:
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [showcoredatabases.showcore.io, showcorecaches.showcore.io, showcorebuckets.showcore.io]
+  verbs: [get]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NAMESPACE}
+subjects: [{kind: ServiceAccount, name: operator, namespace: NAMESPACE}]
+"#;
+
+#[tokio::test]
+async fn the_rights_that_the_readme_lists_are_enough() {
+    let mut test = Test::start("rights").await.unwrap();
+    test.apply(&RIGHTS.replace("NAMESPACE", &test.namespace)).await;
+    let token = test.kubectl.run(&["create", "token", "operator"]).await.unwrap().ok().unwrap().to_owned();
+    let admin: serde_json::Value = {
+        let text = std::fs::read_to_string(test.control_plane.kubeconfig()).unwrap();
+        serde_saphyr::from_str(&text).unwrap()
+    };
+    let mut mine = admin.clone();
+    mine["users"][0]["user"] = serde_json::json!({ "token": token });
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = test.operator_options().unwrap();
+    options.kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&options.kubeconfig, mine.to_string()).unwrap();
+    test.start_operator_as(options).await.unwrap();
+    for (kind, spec) in [
+        ("ShowCoreDatabase", "deletionProtection: false"),
+        ("ShowCoreCache", "deletionPolicy: Delete"),
+        ("ShowCoreBucket", "bucketName: 'rights-{accountID}', purpose: Backups"),
+    ] {
+        let name = kind.to_lowercase();
+        test.apply(&manifest(kind, &name, spec)).await;
+        test.settle(kind, &name, "Ready", settled).await;
+        told(&test, "Ready", &[]).await;
+        test.delete(kind, &name).await;
+        test.settle_gone(kind, &name).await;
+    }
+    assert!(!test.operator_log().contains("may not do this"), "{}", test.operator_log());
 }

@@ -84,6 +84,11 @@ impl Account {
         lock(&self.0.faults).inject(fault);
     }
 
+    /// How many requests are still to meet an ordered fault.
+    pub fn faults_left(&self) -> u32 {
+        lock(&self.0.faults).left()
+    }
+
     /// Forgets all ordered faults.
     pub fn clear_faults(&self) {
         lock(&self.0.faults).clear();

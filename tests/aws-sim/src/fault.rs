@@ -51,6 +51,11 @@ impl Faults {
         self.0.clear();
     }
 
+    /// How many requests are still to fail.
+    pub(crate) fn left(&self) -> u32 {
+        self.0.iter().fold(0, |left, fault| left.saturating_add(fault.times))
+    }
+
     /// The fault that this request meets: the oldest that fits. It is used up.
     pub(crate) fn meet(&mut self, service: &str, operation: &str) -> Option<FaultKind> {
         let fits = |fault: &Fault| fault.service == service && (fault.operation == "*" || fault.operation == operation);

@@ -31,6 +31,8 @@ pub struct OperatorOptions {
     pub endpoint: String,
     /// The region of objects that name none.
     pub region: String,
+    /// Whether to give it none of the above but the cluster and the namespace, by flag or by variable.
+    pub bare: bool,
     /// Further arguments of `run`, which win over the ones above.
     pub arguments: Vec<OsString>,
     /// Further environment variables.
@@ -46,24 +48,28 @@ impl OperatorOptions {
         let log = File::options().create(true).append(true).open(&self.log).file("write", &self.log)?;
         let errors = log.try_clone().file("write", &self.log)?;
         let mut command = leash::command(&leash, &self.binary);
+        command.args(["run", "--namespace", &self.namespace]).args(["--listen", "127.0.0.1:0"]);
+        if !self.bare {
+            command
+                .args(["--cluster-id", &self.cluster_id])
+                .args(["--endpoint-url", &self.endpoint])
+                .args(["--region", &self.region])
+                .arg("--clock-url")
+                .arg(format!("{}/_sim/accounts/{}/now", self.endpoint, self.access_key))
+                // Short, so that tests do not wait.
+                .args(["--poll-interval", "300ms", "--backoff-min", "100ms", "--backoff-max", "1s"]);
+        }
         command
-            .args(["run", "--namespace", &self.namespace])
-            .args(["--cluster-id", &self.cluster_id])
-            .args(["--endpoint-url", &self.endpoint])
-            .args(["--region", &self.region])
-            .arg("--clock-url")
-            .arg(format!("{}/_sim/accounts/{}/now", self.endpoint, self.access_key))
-            // Short, so that tests do not wait.
-            .args(["--poll-interval", "300ms", "--backoff-min", "100ms", "--backoff-max", "1s"])
-            .args(["--listen", "127.0.0.1:0"])
             .args(&self.arguments)
+            // From nothing: a variable of the user's could lead to a real account, or silence the log.
+            .env_clear()
             .env("KUBECONFIG", &self.kubeconfig)
-            .envs(aws::environment(&self.access_key, &self.endpoint, &self.region))
-            .env_remove("AWS_PROFILE")
-            .env_remove("AWS_SESSION_TOKEN")
-            .env_remove("AWS_CA_BUNDLE")
             .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        if !self.bare {
+            command.envs(aws::environment(&self.access_key, &self.endpoint, &self.region));
+        }
+        command
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log)

@@ -114,6 +114,7 @@ impl Test {
             access_key: self.access_key.clone(),
             endpoint: self.endpoint(),
             region: self.region.clone(),
+            bare: false,
             arguments: Vec::new(),
             environment: Vec::new(),
             log: self.log_path(),
@@ -140,7 +141,10 @@ impl Test {
     /// Ends the operator as Kubernetes does, by SIGTERM, and waits for its end.
     pub async fn stop_operator(&mut self) -> Result<()> {
         match self.operator.take() {
-            Some(operator) => operator.terminate().await.map(|_| ()),
+            Some(operator) => {
+                let status = operator.terminate().await?;
+                if status.success() { Ok(()) } else { Err(Error::Other(format!("the operator ended with {status}"))) }
+            }
             None => Ok(()),
         }
     }

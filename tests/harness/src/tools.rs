@@ -84,6 +84,15 @@ fn once<T: Clone>(cell: &OnceLock<T>, build: impl FnOnce() -> Result<T>) -> Resu
     Ok(cell.get_or_init(|| made).clone())
 }
 
+/// Whether Go and Python are there; if not, names all that is missing. To be asked before anything long is begun.
+pub fn check() -> Result<()> {
+    let missing: Vec<_> = [go_version().map(drop), python_version().map(drop)]
+        .into_iter()
+        .filter_map(|found| found.err().map(|error| error.to_string()))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Other(missing.join("\n"))) }
+}
+
 const GO: &str = "Go 1.25 or newer (https://go.dev/dl/)";
 const PYTHON: &str = "Python 3.10 or newer with its module venv (on Debian and Ubuntu: python3 and python3-venv)";
 

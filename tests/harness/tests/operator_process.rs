@@ -30,6 +30,7 @@ while :; do sleep 0.05; done
         access_key: "AKIASIM0111122223333".to_owned(),
         endpoint: "http://127.0.0.1:1".to_owned(),
         region: "eu-central-1".to_owned(),
+        bare: false,
         arguments: vec!["--more".into()],
         environment: Vec::new(),
         log: folder.join("log"),

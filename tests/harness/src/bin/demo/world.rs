@@ -34,6 +34,7 @@ impl World {
     /// Builds and starts everything.
     pub(crate) async fn start(speed: f64) -> Result<Self> {
         let since = Instant::now();
+        blocking(tools::check).await?;
         heading("Building what is needed (on a first run this takes minutes; later runs find it)");
         let binary = build_operator().await?;
         // These say themselves what they build.
@@ -74,6 +75,7 @@ impl World {
             access_key: ACCESS_KEY.to_owned(),
             endpoint: server.endpoint(),
             region: REGION.to_owned(),
+            bare: false,
             arguments: Vec::new(),
             environment: Vec::new(),
             log: log.clone(),
