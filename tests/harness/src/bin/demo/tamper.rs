@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::progress::elapsed;
-use harness::{Error, Result, condition, condition_message};
+use harness::{Error, Output, Result, condition, condition_message};
 use serde_json::Value;
 
 use crate::watch::title;
@@ -81,7 +81,7 @@ async fn one(world: &mut World, what: &str, identifier: &str, command: &[&str]) 
     let before = find(&world.watch.objects(), identifier)
         .ok_or_else(|| Error::Other(format!("no object of the estate says that it is {identifier}")))?;
     let mark = world.watch.mark();
-    let output = world.aws.cli(command).await?;
+    let output = once_accepted(world, command).await?;
     show(&output);
     output.ok()?;
 
@@ -113,6 +113,26 @@ async fn one(world: &mut World, what: &str, identifier: &str, command: &[&str]) 
     }
     Ok(())
 }
+
+/// Runs a command, again as long as AWS is busy with the store: it takes no change during the first backup, say.
+async fn once_accepted(world: &World, command: &[&str]) -> Result<Output> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut said = false;
+    loop {
+        let output = world.aws.cli(command).await?;
+        let busy = BUSY.iter().any(|code| output.stderr.contains(code));
+        if !busy || Instant::now() > deadline {
+            return Ok(output);
+        }
+        if !said {
+            note(world.since, "AWS is busy with it and takes no change now; waiting until it does");
+            said = true;
+        }
+    }
+}
+
+/// With what AWS refuses a change while it is busy with the store.
+const BUSY: [&str; 2] = ["(InvalidDBInstanceState)", "(InvalidReplicationGroupState)"];
 
 /// Waits for a version of the object, seen since the mark, of which this holds.
 async fn wait(
