@@ -197,6 +197,24 @@ async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finali
 }
 
 #[tokio::test]
+async fn rule_06_without_its_final_snapshot_the_object_stays_and_says_so() {
+    let test = ready("unsnapped", "").await;
+    test.delete(KIND, "unsnapped").await;
+    test.until("the deletion", |test| calls(test, "DeleteReplicationGroup") == 1).await;
+    fail(&test, "elasticache", "DescribeSnapshots", "InternalFailure", 500);
+    test.advance(Duration::from_hours(1));
+    let requests = test.account.requests();
+    let delete = requests.iter().find(|request| request.operation == "DeleteReplicationGroup").unwrap();
+    let snapshot = delete.parameters["FinalSnapshotIdentifier"].as_str().unwrap();
+    test.aws(&["elasticache", "delete-snapshot", "--snapshot-name", snapshot]).await;
+    test.advance(Duration::from_hours(1));
+    test.account.clear_faults();
+    test.settle(KIND, "unsnapped", "SnapshotMissing", |o| reason(o, "Stalled") == Some("SnapshotMissing")).await;
+    test.apply(&manifest("unsnapped", "deletionPolicy: Delete")).await;
+    test.settle_gone(KIND, "unsnapped").await;
+}
+
+#[tokio::test]
 async fn deleted_under_delete_no_snapshot_is_made() {
     let test = ready("dropped", "deletionPolicy: Delete").await;
     test.delete(KIND, "dropped").await;

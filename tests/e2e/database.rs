@@ -319,6 +319,26 @@ async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finali
 }
 
 #[tokio::test]
+async fn rule_06_without_its_final_snapshot_the_object_stays_and_says_so() {
+    let test = ready("unsnapped", "deletionProtection: false").await;
+    test.delete(KIND, "unsnapped").await;
+    test.until("the deletion", |test| calls(test, "DeleteDBInstance") == 1).await;
+    // Somebody deletes the snapshot before the operator has seen it.
+    fail(&test, "rds", "DescribeDBSnapshots", "InternalFailure", 500);
+    test.advance(Duration::from_hours(1));
+    let requests = test.account.requests();
+    let delete = requests.iter().find(|request| request.operation == "DeleteDBInstance").unwrap();
+    let snapshot = delete.parameters["FinalDBSnapshotIdentifier"].as_str().unwrap();
+    test.aws(&["rds", "delete-db-snapshot", "--db-snapshot-identifier", snapshot]).await;
+    test.account.clear_faults();
+    let object =
+        test.settle(KIND, "unsnapped", "SnapshotMissing", |o| reason(o, "Stalled") == Some("SnapshotMissing")).await;
+    assert!(message(&object, "Stalled").contains("deletionPolicy: Delete"));
+    test.apply(&manifest("unsnapped", "deletionProtection: false, deletionPolicy: Delete")).await;
+    test.settle_gone(KIND, "unsnapped").await;
+}
+
+#[tokio::test]
 async fn deleted_under_delete_automated_backups_are_kept() {
     let test = ready("dropped", "deletionProtection: false, deletionPolicy: Delete").await;
     test.delete(KIND, "dropped").await;
