@@ -219,6 +219,7 @@ async fn deleted_under_delete_no_snapshot_is_made() {
     let test = ready("dropped", "deletionPolicy: Delete").await;
     test.delete(KIND, "dropped").await;
     test.settle_gone(KIND, "dropped").await;
+    assert!(test.account.elasticache().group(REGION, "dropped").is_none(), "rule 6: the finalizer outlives the group");
     let snapshots = test.aws(&["elasticache", "describe-snapshots", "--snapshot-source", "user"]).await;
     assert_eq!(snapshots["Snapshots"].as_array().unwrap().len(), 0);
     assert_eq!(calls(&test, "DeleteReplicationGroup"), 1);

@@ -343,6 +343,7 @@ async fn deleted_under_delete_automated_backups_are_kept() {
     let test = ready("dropped", "deletionProtection: false, deletionPolicy: Delete").await;
     test.delete(KIND, "dropped").await;
     test.settle_gone(KIND, "dropped").await;
+    assert_eq!(status(&test, "dropped"), None, "rule 6: the finalizer outlives the instance");
     let requests = test.account.requests();
     let delete = requests.iter().find(|request| request.operation == "DeleteDBInstance").unwrap();
     assert_eq!(
