@@ -92,9 +92,7 @@ pub struct Connection {
 
 /// Looks at the Secret.
 pub async fn observe<K: Kind>(look: &Look<'_>, object: &K, name: &str) -> Result<SecretSeen, Failure> {
-    let secret =
-        api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))?;
-    let Some(secret) = secret else { return Ok(SecretSeen::Absent) };
+    let Some(secret) = get(look, object, name).await? else { return Ok(SecretSeen::Absent) };
     if secret.annotations().get(OWNER_UID_ANNOTATION) != object.uid().as_ref() {
         return Ok(SecretSeen::NotOurs);
     }
@@ -154,9 +152,8 @@ pub async fn write<K: Kind>(
 
 /// Reads the password, from the Secret of this uid and no other.
 pub async fn password<K: Kind>(look: &Look<'_>, object: &K, name: &str, uid: &str) -> Result<SecretString, Failure> {
-    let secret =
-        api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))?;
-    secret
+    get(look, object, name)
+        .await?
         .filter(|secret| secret.uid().as_deref() == Some(uid))
         .and_then(|secret| text(&secret, "password"))
         .map(SecretString::from)
@@ -164,6 +161,10 @@ pub async fn password<K: Kind>(look: &Look<'_>, object: &K, name: &str, uid: &st
             let message = format!("the Secret {name} was replaced, or its key password is gone; looking again");
             Failure::own("kubernetes:GetSecret", Class::Wait, "SecretChanged", message)
         })
+}
+
+async fn get<K: Kind>(look: &Look<'_>, object: &K, name: &str) -> Result<Option<Secret>, Failure> {
+    api(look, object).get_opt(name).await.map_err(|error| Failure::kubernetes("kubernetes:GetSecret", &error))
 }
 
 fn secret<K: Kind>(object: &K, name: &str, connection: &Connection, password: Option<&SecretString>) -> Secret {

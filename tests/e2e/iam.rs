@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use harness::Test;
 
-use crate::look::{condition, settled};
+use crate::look::{by_operator, condition, manifest, settled};
 
 /// The IAM actions behind an operation, where they have other names or are more than one.
 ///
@@ -46,8 +46,7 @@ fn listed(kind: &str) -> BTreeSet<String> {
 /// `sts:GetCallerIdentity` needs no permission.
 fn needed(test: &Test) -> BTreeSet<String> {
     let requests = test.account.requests();
-    let operators =
-        requests.iter().filter(|request| request.user_agent.contains("aws-sdk-rust") && request.service != "sts");
+    let operators = requests.iter().filter(|request| by_operator(request) && request.service != "sts");
     operators.flat_map(|request| actions(&request.service, &request.operation)).collect()
 }
 
@@ -56,11 +55,8 @@ async fn live(kind: &str, first: &str, second: &str, last: &str, tamper: &str) {
     let name = "life";
     let mut test = Test::start("iam").await.unwrap();
     test.start_operator().await.unwrap();
-    let manifest = |spec: &str| {
-        format!("{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")
-    };
     for spec in [first, second] {
-        test.apply(&manifest(spec)).await;
+        test.apply(&manifest(kind, name, spec)).await;
         test.settle(kind, name, "in sync", settled).await;
         test.advance(Duration::from_hours(1));
     }
@@ -76,7 +72,7 @@ async fn live(kind: &str, first: &str, second: &str, last: &str, tamper: &str) {
         test.settle(kind, name, "another password with AWS", |object| other(object) && settled(object)).await;
         test.advance(Duration::from_hours(1));
     }
-    test.apply(&manifest(last)).await;
+    test.apply(&manifest(kind, name, last)).await;
     test.settle(kind, name, "in sync", settled).await;
     test.delete(kind, name).await;
     test.settle_gone(kind, name).await;

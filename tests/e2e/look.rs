@@ -86,7 +86,7 @@ pub fn mutations(test: &Test) -> Vec<String> {
 }
 
 /// The operator uses the Rust SDK; the tests' own clients are Python.
-fn by_operator(request: &aws_sim::Request) -> bool {
+pub fn by_operator(request: &aws_sim::Request) -> bool {
     request.user_agent.contains("aws-sdk-rust")
 }
 
