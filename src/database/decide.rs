@@ -45,7 +45,7 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
     match (wanted.standing(sighting.as_ref(), now), instance) {
         (Standing::Decided(mut decision), instance) => {
             if let Some(naked) = instance.filter(|instance| !instance.storage_encrypted) {
-                decision.encrypted = not_at_rest(&naked.status);
+                decision.encrypted = Encrypted::No(not_at_rest(&naked.status));
             }
             *decision
         }
@@ -96,9 +96,8 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
 
 fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp) -> Decision<Step> {
     if !instance.storage_encrypted {
-        let encrypted = not_at_rest(&instance.status);
-        let Encrypted::No(why) = &encrypted else { unreachable!("not_at_rest is No") };
-        return Decision::rest(Verdict::Stalled(why.clone()), encrypted.clone(), Facts::default());
+        let why = not_at_rest(&instance.status);
+        return Decision::rest(Verdict::Stalled(why.clone()), Encrypted::No(why), Facts::default());
     }
     let fields = fields(wanted, seen, instance);
     let compared = Comparison::of(&fields, wanted.record());

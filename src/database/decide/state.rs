@@ -154,14 +154,14 @@ pub(super) fn encrypted(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -
     ))
 }
 
-pub(super) fn not_at_rest(status: &str) -> Encrypted {
-    Encrypted::No(note(
+pub(super) fn not_at_rest(status: &str) -> Note {
+    note(
         "NotAtRest",
         format!(
             "the instance of this name ({status}) is not encrypted, and AWS cannot encrypt an existing instance; it is never taken over. \
              Copy a snapshot of it with a key and restore that, or choose another identifier"
         ),
-    ))
+    )
 }
 
 pub(super) fn encryption(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> EncryptionStatus {
