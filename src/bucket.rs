@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Decision, Wanted},
     error::Failure,
+    field::Row,
     kind::{Kind, Look, Order},
     ownership::Place,
-    spec::{self, BucketDeletionPolicy, DeletionPolicy, DriftPolicy, EncryptionSpec, Tags, yes},
+    spec::{self, Adoption, BucketDeletionPolicy, DeletionPolicy, DriftPolicy, EncryptionSpec, Tags, yes},
     status::Status,
 };
 
@@ -86,6 +87,9 @@ pub struct ShowCoreBucketSpec {
     /// What is done about drift.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
+    /// What is done about a bucket of this name that is already there and carries nobody's owner tags.
+    #[serde(default)]
+    pub adoption: Adoption,
     /// What becomes of the bucket when this object is deleted.
     #[serde(default)]
     pub deletion_policy: BucketDeletionPolicy,
@@ -134,6 +138,7 @@ pub struct CloudTrail {
 }
 
 impl Kind for ShowCoreBucket {
+    const FIELDS: &'static [&'static Row] = decide::FIELDS;
     const KIND: &'static str = "ShowCoreBucket";
     type Spec = ShowCoreBucketSpec;
     type Seen = Seen;
@@ -153,6 +158,10 @@ impl Kind for ShowCoreBucket {
 
     fn drift_policy(&self) -> DriftPolicy {
         self.spec.drift_policy
+    }
+
+    fn adoption(&self) -> Adoption {
+        self.spec.adoption
     }
 
     fn deletion_policy(&self) -> DeletionPolicy {

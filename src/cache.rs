@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Decision, Wanted},
     error::Failure,
+    field::Row,
     kind::{Kind, Look, Order},
     ownership::Place,
-    spec::{self, DeletionPolicy, Disruption, DriftPolicy, EncryptionSpec, Maintenance, Network, Tags},
+    spec::{self, Adoption, DeletionPolicy, Disruption, DriftPolicy, EncryptionSpec, Maintenance, Network, Tags},
     status::Status,
 };
 
@@ -119,6 +120,9 @@ pub struct ShowCoreCacheSpec {
     /// What is done about drift.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
+    /// What is done about a cache of this name that is already there and carries nobody's owner tags.
+    #[serde(default)]
+    pub adoption: Adoption,
     /// What becomes of the cache when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -197,6 +201,7 @@ impl ShowCoreCacheSpec {
 }
 
 impl Kind for ShowCoreCache {
+    const FIELDS: &'static [&'static Row] = decide::FIELDS;
     const KIND: &'static str = "ShowCoreCache";
     type Spec = ShowCoreCacheSpec;
     type Seen = Seen;
@@ -216,6 +221,10 @@ impl Kind for ShowCoreCache {
 
     fn drift_policy(&self) -> DriftPolicy {
         self.spec.drift_policy
+    }
+
+    fn adoption(&self) -> Adoption {
+        self.spec.adoption
     }
 
     fn deletion_policy(&self) -> DeletionPolicy {

@@ -10,16 +10,17 @@ use k8s_openapi::{
 };
 
 use crate::{
-    decision::{Decision, Encrypted, Facts, Step, Verdict},
+    decision::{ADOPTING, Decision, Encrypted, Facts, Step, Verdict},
     drift,
     error::{Class, Failure, Note, note},
-    status::Status,
+    status::{DriftAction, Status},
 };
 
 /// The status that follows from a decision.
 pub fn status<S: Step>(before: &Status, decision: &Decision<S>, generation: i64, now: Timestamp) -> Status {
     let facts = &decision.facts;
-    let compared = facts.applied.is_some();
+    // The empty record of a resource that is just being taken over compares nothing.
+    let compared = facts.applied.as_ref().is_some_and(|applied| !applied.is_empty());
     let last_drift = if compared {
         drift::history(&before.drift, &facts.drift, &before.last_drift, now)
     } else {
@@ -104,7 +105,8 @@ fn drifted(facts: &Facts, compared: bool) -> Wanted {
     if facts.drift.is_empty() {
         return ("Drifted", "False", note("InSync", "AWS has what the spec says, or what was asked of it"));
     }
-    ("Drifted", "True", note("DriftFound", drift::sentence(&facts.drift)))
+    let fought = facts.drift.iter().any(|row| row.action == DriftAction::Fought);
+    ("Drifted", "True", note(if fought { FOUGHT } else { "DriftFound" }, drift::sentence(&facts.drift)))
 }
 
 fn reconciling<S: Step>(decision: &Decision<S>) -> Option<Note> {
@@ -177,7 +179,9 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
         let new = find(after, type_)?;
         let old = find(before, type_);
         let changed = old.is_none_or(|old| {
-            old.status != new.status || (new.status == "True" && type_ != "Ready" && old.reason != new.reason)
+            // A plan to take something over is told anew when it changes.
+            let says_else = old.reason != new.reason || (new.reason == ADOPTING && old.message != new.message);
+            old.status != new.status || (new.status == "True" && type_ != "Ready" && says_else)
         });
         changed.then_some(new)
     };
@@ -202,6 +206,9 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
         after.drift.iter().filter(|row| !before.drift.iter().any(|old| old.field == row.field)).cloned().collect();
     if !fresh.is_empty() {
         tell(true, "DriftFound", &drift::sentence(&fresh));
+    }
+    if let Some(fought) = moved("Drifted").filter(|drifted| drifted.reason == FOUGHT) {
+        tell(true, FOUGHT, &fought.message);
     }
     let gone: Vec<_> = after
         .last_drift
@@ -230,13 +237,16 @@ pub fn events(before: &Status, after: &Status) -> Vec<Telling> {
     events
 }
 
+/// The reason of drift that somebody else makes again and again.
+const FOUGHT: &str = "Fought";
+
 /// The entry of `status.applied` that names the version of the Secret whose password AWS has.
 pub const CREDENTIALS: &str = "credentials";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{DriftAction, DriftRow, Impact};
+    use crate::status::{DriftRow, Impact};
 
     #[derive(Clone, Debug, PartialEq)]
     struct Call;

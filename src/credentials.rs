@@ -46,8 +46,8 @@ pub fn actions(
     let Some(secret_uid) = seen.uid(name, connection.password)? else { return Ok(vec![Action::Make(connection)]) };
     let mut actions = Vec::new();
     if sent != Some(&secret_uid) {
-        // The first look at a store that we have just made: it has this Secret's password.
-        let made_with_it = sent.is_none() && !record.existed;
+        // The first look at a store that we have just made, and not taken over: it has this Secret's password.
+        let made_with_it = sent.is_none() && !record.existed && record.applied.is_none();
         if made_with_it || !connection.password {
             applied.insert(CREDENTIALS.to_owned(), secret_uid.clone());
         } else {

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Decision, Wanted},
     error::Failure,
+    field::Row,
     kind::{Kind, Look, Order},
     ownership::Place,
-    spec::{self, DeletionPolicy, Disruption, DriftPolicy, EncryptionSpec, Maintenance, Network, Tags, yes},
+    spec::{self, Adoption, DeletionPolicy, Disruption, DriftPolicy, EncryptionSpec, Maintenance, Network, Tags, yes},
     status::Status,
 };
 
@@ -129,6 +130,9 @@ pub struct ShowCoreDatabaseSpec {
     /// What is done about drift.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
+    /// What is done about a database of this name that is already there and carries nobody's owner tags.
+    #[serde(default)]
+    pub adoption: Adoption,
     /// What becomes of the database when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -247,6 +251,7 @@ impl ShowCoreDatabaseSpec {
 }
 
 impl Kind for ShowCoreDatabase {
+    const FIELDS: &'static [&'static Row] = decide::FIELDS;
     const KIND: &'static str = "ShowCoreDatabase";
     type Spec = ShowCoreDatabaseSpec;
     type Seen = Seen;
@@ -266,6 +271,10 @@ impl Kind for ShowCoreDatabase {
 
     fn drift_policy(&self) -> DriftPolicy {
         self.spec.drift_policy
+    }
+
+    fn adoption(&self) -> Adoption {
+        self.spec.adoption
     }
 
     fn deletion_policy(&self) -> DeletionPolicy {

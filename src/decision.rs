@@ -5,15 +5,21 @@ use std::{collections::BTreeMap, fmt::Debug};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    drift::{self, Difference, Field, Record},
+    drift::{self, Difference, Record},
     error::{Class, Failure, Note, note},
+    field::Field,
     ownership::{Owner, Pin, Place},
-    spec::{DeletionPolicy, DriftPolicy},
+    spec::{Adoption, DeletionPolicy, DriftPolicy},
     status::{
         Binding, DriftAction, DriftRow, EncryptionStatus, Endpoint, Impact, MAX_PLAN_STEPS, Plan, PlanStep,
         ResourceStatus, Status,
     },
 };
+
+/// The reason of wanted changes that AWS cannot make.
+const CHANGE_IMPOSSIBLE: &str = "ChangeImpossible";
+/// The reason while a resource is being taken over.
+pub(crate) const ADOPTING: &str = "Adopting";
 
 mod standing;
 
@@ -40,6 +46,8 @@ pub struct Wanted<'a, S> {
     pub status: &'a Status,
     /// Drift policy of the spec.
     pub drift_policy: DriftPolicy,
+    /// What is done about a resource that carries nobody's owner tags.
+    pub adoption: Adoption,
     /// How long "not found" must last before it is believed.
     pub not_found_grace: SignedDuration,
 }
@@ -210,6 +218,54 @@ impl<S: Step> Decision<S> {
         self
     }
 
+    /// The decision to take over a resource that carries nobody's owner tags. At the first look it is only told: what
+    /// would change is planned and held, in an Event too. Only at a later look that finds the very same plan told is
+    /// the resource tagged as ours, by `claim`; what follows is then decided as for any other.
+    ///
+    /// What is encrypted less than we create it, or cannot be made what the spec says, is never taken over.
+    #[must_use]
+    pub fn adopting<W>(mut self, wanted: &Wanted<'_, W>, claim: S, warning: Option<&str>) -> Self {
+        let identifier = wanted.identifier;
+        self.facts = Facts { encryption: self.facts.encryption, ..Facts::default() };
+        let impossible = self.pending.take().filter(|why| why.reason == CHANGE_IMPOSSIBLE);
+        let trouble = match (&self.verdict, impossible) {
+            (Verdict::Stalled(why), _) => Some(why.message.clone()),
+            (_, Some(why)) => Some(why.message),
+            _ => None,
+        };
+        if let Some(trouble) = trouble {
+            let message = format!("{identifier} is there and is not taken over; nothing is written to it: {trouble}");
+            return Self::rest(Verdict::Stalled(note("NotAdopted", message)), self.encrypted, self.facts);
+        }
+        let steps: Vec<_> = std::mem::take(&mut self.steps).into_iter().chain(std::mem::take(&mut self.held)).collect();
+        let changes: Vec<_> = steps.iter().flat_map(Step::changes).collect();
+        let changes = if changes.is_empty() { "nothing else".to_owned() } else { changes.join(", ") };
+        let warning = warning.map(|warning| format!("; {warning}")).unwrap_or_default();
+        let plan = note(
+            ADOPTING,
+            format!(
+                "{identifier} is there and carries nobody's owner tags. adoption is Unowned, so the next look tags it as this \
+                 object's and then changes: {changes}{warning}. To keep it from that, set adoption: Never or the annotation \
+                 showcore.io/paused: \"true\""
+            ),
+        );
+        let told = wanted.status.conditions.iter().any(|condition| {
+            condition.type_ == "Pending" && condition.reason == ADOPTING && condition.message == plan.message
+        });
+        let verdict = Verdict::Working(note(ADOPTING, format!("{identifier} is being taken over")));
+        let mut decision = Self::rest(verdict, self.encrypted, self.facts);
+        decision.look_again = LookAgain::Poll;
+        decision.pending = Some(plan);
+        if told {
+            decision.held = steps;
+            // Nothing of it was applied by us: what differs next is wanted, and its password is not ours.
+            decision.facts.applied = Some(BTreeMap::new());
+            return decision.with_steps(vec![claim]);
+        }
+        decision.held = std::iter::once(claim).chain(steps).collect();
+        decision
+    }
+
     /// Under `showcore.io/paused` nothing is written to AWS: every step is held, and drift is only reported.
     #[must_use]
     pub fn paused(mut self) -> Self {
@@ -295,7 +351,11 @@ pub fn waiting_for_aws(what: &str, status: &str) -> Note {
 impl<S> Wanted<'_, S> {
     /// The record that tells a wanted change from drift.
     pub fn record(&self) -> Record<'_> {
-        Record { applied: self.status.applied.as_ref(), existed: self.pin.is_some_and(|pin| pin.id.is_some()) }
+        Record {
+            applied: self.status.applied.as_ref(),
+            existed: self.pin.is_some_and(|pin| pin.id.is_some()),
+            past: &self.status.last_drift,
+        }
     }
 
     /// Whether the resource existed, as far as anything still says so. The status is written before the pin; a pin
@@ -330,8 +390,8 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares the fields of a store with its record.
-    pub fn of(fields: &[Field], record: Record<'_>) -> Self {
-        Self { differences: drift::differences(fields, record), applied: drift::record(fields, record) }
+    pub fn of(fields: &[Field], record: Record<'_>, now: Timestamp) -> Self {
+        Self { differences: drift::differences(fields, record, now), applied: drift::record(fields, record) }
     }
 
     /// The names of the fields for which a step may be planned.
@@ -347,7 +407,7 @@ impl Comparison {
             .filter(|d| d.cause == drift::Cause::Wanted)
             .filter_map(|d| d.field.blocked.as_ref().map(|why| format!("{}: {why}", d.field.name)))
             .collect();
-        (!text.is_empty()).then(|| note("ChangeImpossible", text.join(". ")))
+        (!text.is_empty()).then(|| note(CHANGE_IMPOSSIBLE, text.join(". ")))
     }
 
     /// The rows of `status.drift`; `held` names the fields whose correction waits for a window.
@@ -355,6 +415,8 @@ impl Comparison {
         drift::rows(&self.differences, before, now, |difference| {
             if difference.field.blocked.is_some() {
                 DriftAction::Blocked
+            } else if difference.fought().is_some() && policy == DriftPolicy::Correct {
+                DriftAction::Fought
             } else if !difference.to_correct(policy) {
                 DriftAction::ReportOnly
             } else if held.contains(&difference.field.name.as_str()) {

@@ -2,102 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    field::Field,
     spec::DriftPolicy,
     status::{DriftAction, DriftRow, MAX_DRIFT_ROWS, MAX_LAST_DRIFT, PastDrift},
 };
 
-/// Longest text of a desired or observed value in a row; the rest is cut.
-const MAX_TEXT: usize = 256;
-
-/// A field as wanted and as AWS answers it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Its name in the spec, or AWS's if the spec does not have it.
-    pub name: String,
-    /// What is wanted, in words.
-    pub desired: String,
-    /// What AWS answers, in words.
-    pub observed: String,
-    /// Whether the two agree, by the field's own way of comparing.
-    pub same: bool,
-    /// Encryption, public access, TLS: corrected under every drift policy.
-    pub security: bool,
-    /// Why it cannot be corrected, and the ways out.
-    pub blocked: Option<String>,
-}
-
-impl Field {
-    /// A field compared by its own rule.
-    pub fn new(name: impl Into<String>, desired: impl Into<String>, observed: impl Into<String>, same: bool) -> Self {
-        Self {
-            name: name.into(),
-            desired: cut(desired.into()),
-            observed: cut(observed.into()),
-            same,
-            security: false,
-            blocked: None,
-        }
-    }
-
-    /// A field that must be equal.
-    pub fn exact<T: PartialEq + ToString>(name: impl Into<String>, desired: &T, observed: &T) -> Self {
-        Self::new(name, desired.to_string(), observed.to_string(), desired == observed)
-    }
-
-    /// A text of which AWS does not keep the case.
-    pub fn caseless(name: impl Into<String>, desired: &str, observed: &str) -> Self {
-        Self::new(name, desired, observed, observed.eq_ignore_ascii_case(desired))
-    }
-
-    /// A set: the order of its members means nothing.
-    pub fn set(name: impl Into<String>, desired: &[String], observed: &[String]) -> Self {
-        let joined = |members: &[String]| {
-            members.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
-        };
-        Self::exact(name, &joined(desired), &joined(observed))
-    }
-
-    /// Marks encryption, public access and TLS.
-    #[must_use]
-    pub fn security(mut self) -> Self {
-        self.security = true;
-        self
-    }
-
-    /// Marks what the operator cannot or must not change, with the ways out.
-    #[must_use]
-    pub fn blocked(mut self, ways_out: impl Into<String>) -> Self {
-        self.blocked = Some(ways_out.into());
-        self
-    }
-
-    /// Marks what AWS sets at creation and nobody can change: a difference is said, with the way out.
-    #[must_use]
-    pub fn fixed(self) -> Self {
-        if self.same {
-            return self;
-        }
-        self.blocked(
-            "AWS cannot change this: set the spec to what AWS has, or delete this object and apply it under another identifier",
-        )
-    }
-}
-
-/// A long text cut, with a digest of the whole: the record must tell two that differ in what is cut off.
-fn cut(text: String) -> String {
-    if text.chars().count() <= MAX_TEXT {
-        return text;
-    }
-    // FNV-1a: the same in every release, unlike the standard library's hasher.
-    let digest = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let kept: String = text.chars().take(MAX_TEXT - 18).collect();
-    format!("{kept}… {digest:016x}")
-}
+/// So often a drift is corrected within [`SAME_FIGHT`] before somebody else is believed to manage the field.
+const FOUGHT: u32 = 3;
+/// How long after a correction the next drift of the field counts as the same fight.
+const SAME_FIGHT: SignedDuration = SignedDuration::from_hours(24);
+/// How long a field that is fought over is left alone after each correction.
+const REST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why a field differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +33,49 @@ pub struct Difference {
     pub field: Field,
     /// Why it differs.
     pub cause: Cause,
+    /// Whether it was corrected again and again, and changed back each time.
+    pub fight: Option<Fight>,
+}
+
+/// A field that somebody or something else changes back whenever it was corrected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fight {
+    /// How often it was corrected.
+    pub times: u32,
+    /// When it is corrected again.
+    pub until: Timestamp,
+    /// Whether it is left alone until then.
+    pub rests: bool,
 }
 
 impl Difference {
-    /// Whether a step may be planned for it.
+    /// Whether a step may be planned for it. What is security is corrected at every look, fought over or not.
     pub fn to_correct(&self, policy: DriftPolicy) -> bool {
-        self.field.blocked.is_none()
-            && (self.cause == Cause::Wanted || policy == DriftPolicy::Correct || self.field.security)
+        let rests = self.fight.is_some_and(|fight| fight.rests);
+        let drift = (policy == DriftPolicy::Correct && !rests) || self.field.security;
+        self.field.blocked.is_none() && (self.cause == Cause::Wanted || drift)
+    }
+
+    /// The fight over the field, where it is to be said: while it rests, or if it goes on for the sake of security.
+    pub fn fought(&self) -> Option<Fight> {
+        self.fight.filter(|fight| self.field.blocked.is_none() && (fight.rests || self.field.security))
+    }
+
+    /// What is to be said beside the row.
+    fn message(&self) -> Option<String> {
+        let fought = self.fought().map(|fight| {
+            let next = if self.field.security {
+                "it is security and corrected at every look".to_owned()
+            } else {
+                format!("it is left alone and corrected again at {}", fight.until.strftime("%H:%M"))
+            };
+            format!(
+                "corrected {} times and changed back each time, so somebody or something else manages it (CloudTrail says who): \
+                 stop that, or make the spec say the same; {next}",
+                fight.times
+            )
+        });
+        self.field.blocked.clone().or(fought)
     }
 }
 
@@ -132,13 +86,15 @@ pub struct Record<'a> {
     pub applied: Option<&'a BTreeMap<String, String>>,
     /// Whether the pin says that the resource existed before this look.
     pub existed: bool,
+    /// `status.lastDrift`.
+    pub past: &'a [PastDrift],
 }
 
 /// The fields that differ, with their causes.
 ///
 /// A resource that existed but has no record (a restored backup drops status) has only drift: nothing
 /// proves that a difference was wanted.
-pub fn differences(fields: &[Field], record: Record<'_>) -> Vec<Difference> {
+pub fn differences(fields: &[Field], record: Record<'_>, now: Timestamp) -> Vec<Difference> {
     fields
         .iter()
         .filter(|field| !field.same)
@@ -148,9 +104,20 @@ pub fn differences(fields: &[Field], record: Record<'_>) -> Vec<Difference> {
                 None if record.existed => Cause::Drift,
                 _ => Cause::Wanted,
             };
-            Difference { field: field.clone(), cause }
+            let fight = if cause == Cause::Drift { fight(&field.name, record.past, now) } else { None };
+            Difference { field: field.clone(), cause, fight }
         })
         .collect()
+}
+
+fn fight(field: &str, past: &[PastDrift], now: Timestamp) -> Option<Fight> {
+    let before = past.iter().find(|past| past.field == field && same_fight(past, now))?;
+    let until = before.corrected.saturating_add(REST).unwrap_or(before.corrected);
+    (before.times >= FOUGHT).then_some(Fight { times: before.times, until, rests: now < until })
+}
+
+fn same_fight(past: &PastDrift, now: Timestamp) -> bool {
+    now.duration_since(past.corrected) < SAME_FIGHT
 }
 
 /// The record after this look: what agrees now is applied; what differs keeps what was applied before.
@@ -189,22 +156,29 @@ pub fn rows(
                 observed: field.observed.clone(),
                 since,
                 action: action(difference),
-                message: field.blocked.clone(),
+                message: difference.message(),
             }
         })
         .collect()
 }
 
-/// `status.lastDrift` after this look: rows that are gone since the last one come first.
+/// `status.lastDrift` after this look: rows that are gone since the last one come first. A field has one entry, which
+/// counts how often it was corrected.
 pub fn history(before: &[DriftRow], rows: &[DriftRow], past: &[PastDrift], now: Timestamp) -> Vec<PastDrift> {
-    let gone = before.iter().filter(|old| !rows.iter().any(|row| row.field == old.field)).map(|row| PastDrift {
-        field: row.field.clone(),
-        desired: row.desired.clone(),
-        observed: row.observed.clone(),
-        found: row.since,
-        corrected: now,
+    let gone: Vec<_> = before.iter().filter(|old| !rows.iter().any(|row| row.field == old.field)).collect();
+    let newest = gone.iter().map(|row| {
+        let earlier = past.iter().find(|past| past.field == row.field && same_fight(past, now));
+        PastDrift {
+            field: row.field.clone(),
+            desired: row.desired.clone(),
+            observed: row.observed.clone(),
+            found: row.since,
+            corrected: now,
+            times: earlier.map_or(1, |earlier| earlier.times.saturating_add(1)),
+        }
     });
-    gone.chain(past.iter().cloned()).take(MAX_LAST_DRIFT).collect()
+    let others = past.iter().filter(|past| !gone.iter().any(|row| row.field == past.field));
+    newest.chain(others.cloned()).take(MAX_LAST_DRIFT).collect()
 }
 
 /// The rows in one sentence each, as the `Drifted` condition says them.
@@ -216,23 +190,15 @@ pub fn sentence(rows: &[DriftRow]) -> String {
                 DriftAction::Pending => "being corrected".to_owned(),
                 DriftAction::AwaitingWindow => "corrected in the maintenance window".to_owned(),
                 DriftAction::ReportOnly => "reported only".to_owned(),
-                DriftAction::Blocked => row.message.clone().unwrap_or_else(|| "cannot be corrected".to_owned()),
+                DriftAction::Blocked | DriftAction::Fought => {
+                    row.message.clone().unwrap_or_else(|| "cannot be corrected".to_owned())
+                }
             };
             let since = row.since.strftime("%H:%M");
             format!("{}: desired {}, observed {}, since {since}; {action}", row.field, row.desired, row.observed)
         })
         .collect();
     text.join(". ")
-}
-
-/// Tags as fields, one each: those wanted, and those that were ours and left the spec.
-/// A tag that was never ours is left alone.
-pub fn tag_fields(
-    wanted: &BTreeMap<String, String>,
-    seen: &BTreeMap<String, String>,
-    applied: Option<&BTreeMap<String, String>>,
-) -> Vec<Field> {
-    map_fields("tags", wanted, seen, applied)
 }
 
 /// The tags to be set and the keys to be taken off for these of the `tags.` fields.
@@ -248,46 +214,16 @@ pub fn tag_changes(wanted: &BTreeMap<String, String>, names: &[&str]) -> (BTreeM
     (set, gone)
 }
 
-/// The entries of a map (tags, parameters) as fields named `<prefix>.<key>`.
-pub fn map_fields(
-    prefix: &str,
-    wanted: &BTreeMap<String, String>,
-    seen: &BTreeMap<String, String>,
-    applied: Option<&BTreeMap<String, String>>,
-) -> Vec<Field> {
-    let mut fields: Vec<_> = wanted
-        .iter()
-        .map(|(key, value)| {
-            let observed = seen.get(key);
-            Field::new(
-                format!("{prefix}.{key}"),
-                quoted(value),
-                observed.map_or_else(|| ABSENT.to_owned(), |text| quoted(text)),
-                observed == Some(value),
-            )
-        })
-        .collect();
-    let ours = applied.into_iter().flatten().filter_map(|(name, value)| {
-        name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')).map(|key| (key, value))
-    });
-    for (key, value) in ours {
-        if !wanted.contains_key(key) && value != ABSENT && seen.contains_key(key) {
-            fields.push(Field::new(format!("{prefix}.{key}"), ABSENT, quoted(&seen[key]), false));
-        }
-    }
-    fields
-}
-
-/// How an entry that must not be there is written.
-pub const ABSENT: &str = "absent";
-
-fn quoted(text: &str) -> String {
-    format!("'{text}'")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::Row;
+
+    static VERSIONING: Row = Row::exact("versioning");
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).expect("in range")
+    }
 
     fn applied(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -306,44 +242,12 @@ mod tests {
             ("it existed, but the record is lost", None, true, Some(Cause::Drift)),
         ];
         for (situation, applied, existed, expected) in table {
-            let fields = [Field::new("versioning", "on", "off", false)];
-            let found = differences(&fields, Record { applied, existed });
+            let fields = [VERSIONING.field("on", "off")];
+            let found = differences(&fields, Record { applied, existed, past: &[] }, at(0));
             assert_eq!(found.first().map(|d| d.cause), expected, "{situation}");
         }
-        let agreed = [Field::new("versioning", "on", "on", true)];
-        assert_eq!(differences(&agreed, Record { applied: None, existed: true }), []);
-    }
-
-    #[test]
-    fn a_tag_that_was_never_ours_is_left_alone_and_one_that_left_the_spec_goes() {
-        let wanted = applied(&[("team", "core")]);
-        let seen = applied(&[("team", "web"), ("theirs", "x"), ("old", "y")]);
-        let before = applied(&[("tags.team", "'core'"), ("tags.old", "'y'")]);
-        let fields = tag_fields(&wanted, &seen, Some(&before));
-        let names: Vec<_> = fields.iter().map(|f| (f.name.as_str(), f.desired.as_str(), f.same)).collect();
-        assert_eq!(names, [("tags.team", "'core'", false), ("tags.old", "absent", false)]);
-    }
-
-    #[test]
-    fn a_change_in_the_part_of_a_long_text_that_is_cut_off_is_a_wanted_change() {
-        let long = |end: &str| format!("{}{end}", "x".repeat(300));
-        let before = Field::new("tags.note", long("a"), long("a"), true);
-        let record = record(&[before], Record { applied: None, existed: false });
-        let fields = [Field::new("tags.note", long("b"), long("a"), false)];
-        let found = differences(&fields, Record { applied: Some(&record), existed: true });
-        assert_eq!(found.first().map(|difference| difference.cause), Some(Cause::Wanted));
-        assert_eq!(fields[0].desired.chars().count(), MAX_TEXT);
-    }
-
-    #[test]
-    fn sets_and_texts_without_case_are_compared_by_their_meaning() {
-        let set = |members: &[&str]| members.iter().map(|member| (*member).to_owned()).collect::<Vec<_>>();
-        let groups = Field::set("groups", &set(&["b", "a"]), &set(&["a", "b", "a"]));
-        assert_eq!((groups.same, groups.desired.as_str()), (true, "a, b"));
-        assert!(!Field::set("groups", &set(&["a"]), &set(&["a", "b"])).same);
-        assert!(Field::caseless("group", "Private", "private").fixed().blocked.is_none());
-        let other = Field::caseless("group", "Private", "public").fixed();
-        assert!(!other.same && other.blocked.is_some());
+        let agreed = [VERSIONING.field("on", "on")];
+        assert_eq!(differences(&agreed, Record { applied: None, existed: true, past: &[] }, at(0)), []);
     }
 
     #[test]
@@ -355,8 +259,8 @@ mod tests {
 
     #[test]
     fn a_policy_of_report_still_corrects_what_is_security() {
-        let difference = |field: Field, cause| Difference { field, cause };
-        let plain = Field::new("tags.a", "'1'", "absent", false);
+        let difference = |field: Field, cause| Difference { field, cause, fight: None };
+        let plain = VERSIONING.field("on", "off");
         assert!(!difference(plain.clone(), Cause::Drift).to_correct(DriftPolicy::Report));
         assert!(difference(plain.clone(), Cause::Wanted).to_correct(DriftPolicy::Report));
         assert!(difference(plain.clone(), Cause::Drift).to_correct(DriftPolicy::Correct));
@@ -364,17 +268,49 @@ mod tests {
         assert!(!difference(plain.security().blocked("x"), Cause::Drift).to_correct(DriftPolicy::Correct));
     }
 
+    /// The rows of `versioning` suspended although the record says "on".
+    fn suspended(before: &[DriftRow], past: &[PastDrift], now: i64) -> (Vec<Difference>, Vec<DriftRow>) {
+        let record = applied(&[("versioning", "on")]);
+        let fields = [VERSIONING.field("on", "suspended")];
+        let found = differences(&fields, Record { applied: Some(&record), existed: true, past }, at(now));
+        let rows = rows(&found, before, at(now), |_| DriftAction::Pending);
+        (found, rows)
+    }
+
     #[test]
     fn a_row_keeps_its_since_and_becomes_history_when_it_is_gone() {
-        let at = |seconds: i64| Timestamp::from_second(seconds).expect("in range");
-        let fields = [Field::new("versioning", "on", "suspended", false)];
-        let record = applied(&[("versioning", "on")]);
-        let found = differences(&fields, Record { applied: Some(&record), existed: true });
-        let first = rows(&found, &[], at(50_520), |_| DriftAction::Pending);
-        let second = rows(&found, &first, at(50_600), |_| DriftAction::Pending);
+        let (_, first) = suspended(&[], &[], 50_520);
+        let (_, second) = suspended(&first, &[], 50_600);
         assert_eq!(second[0].since, at(50_520));
         assert_eq!(sentence(&second), "versioning: desired on, observed suspended, since 14:02; being corrected");
         let past = history(&second, &[], &[], at(50_700));
-        assert_eq!((past[0].found, past[0].corrected), (at(50_520), at(50_700)));
+        assert_eq!((past[0].found, past[0].corrected, past[0].times), (at(50_520), at(50_700), 1));
+    }
+
+    #[test]
+    fn what_comes_back_three_times_is_fought_over_and_rests_for_an_hour() {
+        const MINUTE: i64 = 60;
+        let mut past = Vec::new();
+        let mut now = 0;
+        for round in 1..=3 {
+            let (found, row) = suspended(&[], &past, now);
+            assert!(found[0].to_correct(DriftPolicy::Correct), "round {round}");
+            past = history(&row, &[], &past, at(now + MINUTE));
+            now += 10 * MINUTE;
+        }
+        assert_eq!((past.len(), past[0].times), (1, 3), "one entry for the field, which counts");
+        let (found, row) = suspended(&[], &past, now);
+        assert!(!found[0].to_correct(DriftPolicy::Correct));
+        let said = row[0].message.as_deref().unwrap_or_default();
+        assert!(said.contains("corrected 3 times") && said.contains("corrected again at 01:21"), "{said}");
+        let security = Difference { field: found[0].field.clone().security(), ..found[0].clone() };
+        assert!(security.to_correct(DriftPolicy::Correct), "encryption, public access and TLS are always corrected");
+        let hour_later = 21 * MINUTE + 3600;
+        let (found, _) = suspended(&row, &past, hour_later);
+        assert!(found[0].to_correct(DriftPolicy::Correct), "it is tried again, once");
+        let day_later = hour_later + 86_400;
+        let (found, row) = suspended(&[], &past, day_later);
+        assert_eq!(found[0].fight, None, "a day later it is another story");
+        assert_eq!(history(&row, &[], &past, at(day_later))[0].times, 1);
     }
 }

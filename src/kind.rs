@@ -13,8 +13,9 @@ use crate::{
     context::Context,
     decision::{Decision, Step, Wanted},
     error::Failure,
+    field::Row,
     ownership::{Owner, Place},
-    spec::{DeletionPolicy, DriftPolicy},
+    spec::{Adoption, DeletionPolicy, DriftPolicy},
     status::Status,
 };
 
@@ -32,6 +33,8 @@ pub trait Kind:
 {
     /// `ShowCoreBucket` and the like.
     const KIND: &'static str;
+    /// The field table.
+    const FIELDS: &'static [&'static Row];
     /// The spec.
     type Spec: Send + Sync;
     /// What one look gathers.
@@ -47,6 +50,8 @@ pub trait Kind:
     fn region(&self) -> Option<&str>;
     /// Drift policy of the spec.
     fn drift_policy(&self) -> DriftPolicy;
+    /// What the spec says about a resource that carries nobody's owner tags.
+    fn adoption(&self) -> Adoption;
     /// Deletion policy of the spec.
     fn deletion_policy(&self) -> DeletionPolicy;
     /// The resource's name in AWS.

@@ -12,7 +12,7 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bucket::ShowCoreBucket, cache::ShowCoreCache, context::Context, database::ShowCoreDatabase, kind::Kind,
+    bucket::ShowCoreBucket, cache::ShowCoreCache, context::Context, database::ShowCoreDatabase, field::Row, kind::Kind,
     reconcile::reconcile,
 };
 
@@ -21,6 +21,11 @@ macro_rules! kinds {
         /// The CRDs, as they are installed.
         pub fn crds() -> Vec<CustomResourceDefinition> {
             vec![$(crd::<$kind>()),+]
+        }
+
+        /// The CRDs and their field tables.
+        pub fn tables() -> Vec<(CustomResourceDefinition, &'static [&'static Row])> {
+            vec![$((crd::<$kind>(), <$kind as Kind>::FIELDS)),+]
         }
 
         /// The controllers.

@@ -5,7 +5,8 @@
 //! **decide** is a pure function from what is wanted and what was seen to a [`decision::Decision`]; **act** performs
 //! one step of it; **report** writes status and Events. Each kind has the same four files in the same order: its CRD
 //! types, `observe`, `decide` (with its parts beside it: fields, removal, state, steps) and `act`. The policies that
-//! every kind shares are pure too: [`ownership`], [`drift`], and the rules of [`decision::Wanted::standing`].
+//! every kind shares are pure too: [`ownership`], the table of fields ([`field`]), [`drift`], and the rules of
+//! [`decision::Wanted::standing`].
 
 pub mod aws;
 pub mod backoff;
@@ -19,6 +20,7 @@ pub mod database;
 pub mod decision;
 pub mod drift;
 pub mod error;
+pub mod field;
 pub mod kind;
 pub mod kinds;
 pub mod metrics;

@@ -13,7 +13,7 @@ use showcore_operator::{
     aws::{self, Aws},
     backoff::Memory,
     context::{Clock, Context, Timing},
-    kinds,
+    field, kinds,
     metrics::Metrics,
     report::MANAGER,
 };
@@ -34,6 +34,8 @@ enum Command {
     Run(Box<Run>),
     /// Prints the CRDs as YAML.
     Crds,
+    /// Prints the docs page of all fields, as Markdown.
+    Fields,
 }
 
 #[derive(Args)]
@@ -89,6 +91,10 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(arguments) => run(*arguments).await,
         Command::Crds => crds(),
+        Command::Fields => {
+            print!("{}", field::page::render(&kinds::tables()));
+            Ok(())
+        }
     }
 }
 

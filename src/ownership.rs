@@ -76,6 +76,8 @@ pub struct Pin {
 pub enum Claim {
     /// Ours, by its tags.
     Ours,
+    /// It carries no owner tag, and nothing else says that it is ours.
+    Unowned,
     /// Ours by its pinned id, but the owner tags are gone or incomplete: drift, put back.
     Untagged,
     /// Another object of this cluster has it.
@@ -111,7 +113,7 @@ pub fn claim(owner: &Owner, tags: Option<&BTreeMap<String, String>>, pinned: boo
         (Some(cluster), _) if *cluster != owner.cluster => {
             Claim::NotOurs(format!("its tags name the cluster {cluster}"))
         }
-        _ if all_match && present.is_empty() => Claim::NotOurs("it carries no owner tag".to_owned()),
+        _ if all_match && present.is_empty() => Claim::Unowned,
         _ => Claim::NotOurs("its owner tags are incomplete or name another object".to_owned()),
     }
 }
@@ -154,7 +156,7 @@ mod tests {
             let got = claim(&owner(), tags, pinned);
             assert!(expected(&got), "{situation}: {got:?}");
         }
-        assert!(matches!(claim(&owner(), Some(&BTreeMap::new()), false), Claim::NotOurs(_)));
+        assert_eq!(claim(&owner(), Some(&BTreeMap::new()), false), Claim::Unowned);
         assert_eq!(claim(&owner(), Some(&BTreeMap::new()), true), Claim::Untagged);
     }
 }

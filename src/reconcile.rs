@@ -262,6 +262,7 @@ async fn decide<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Fresh<K::Step>,
         pin: pin.as_ref(),
         status: object.status(),
         drift_policy: object.drift_policy(),
+        adoption: object.adoption(),
         not_found_grace: SignedDuration::try_from(look.cx.timing.not_found_grace).unwrap_or(SignedDuration::MAX),
     };
     let decision = K::decide(&wanted, &seen, now);

@@ -38,6 +38,17 @@ pub enum DriftPolicy {
     Report,
 }
 
+/// What is done about an AWS resource that is already there and carries nobody's owner tags.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum Adoption {
+    /// Nothing is written to it; the object says `NotOurs`.
+    #[default]
+    Never,
+    /// It is taken over. First only looked at: what would change stands in the status and in an Event, and the next
+    /// look begins. One with another owner's tags, or one that is not encrypted, is never taken over.
+    Unowned,
+}
+
 /// When a disruptive change (one with downtime or a reboot) may happen.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum Disruption {

@@ -71,6 +71,10 @@ fn unobserved() -> i64 {
     -1
 }
 
+fn once() -> u32 {
+    1
+}
+
 /// One difference that nobody asked for.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct DriftRow {
@@ -85,7 +89,7 @@ pub struct DriftRow {
     pub since: Timestamp,
     /// What happens about it.
     pub action: DriftAction,
-    /// Why it is blocked, and the ways out.
+    /// Why it is blocked or left alone, and the ways out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -101,6 +105,8 @@ pub enum DriftAction {
     ReportOnly,
     /// Cannot be corrected by the operator; the message names the ways out.
     Blocked,
+    /// Corrected again and again, and changed back each time; the message says when it is corrected again.
+    Fought,
 }
 
 /// A drift that is gone.
@@ -118,6 +124,9 @@ pub struct PastDrift {
     /// When it was seen to be gone.
     #[schemars(schema_with = "time")]
     pub corrected: Timestamp,
+    /// How often it was found and gone again, within a day of each other.
+    #[serde(default = "once")]
+    pub times: u32,
 }
 
 /// The steps that are about to be done, or held.

@@ -8,7 +8,7 @@ use crate::{
     conditions,
     decision::{Decision, Encrypted, Finalizer, LookAgain, Presence, Step, Verdict, Wanted},
     ownership::{Owner, Pin, Place},
-    spec::{DeletionPolicy, DriftPolicy},
+    spec::{Adoption, DeletionPolicy, DriftPolicy},
     status::{DriftAction, Status},
 };
 
@@ -30,6 +30,7 @@ pub struct Scene<S> {
     pub pin: Option<Pin>,
     pub status: Status,
     pub drift_policy: DriftPolicy,
+    pub adoption: Adoption,
     pub now: Timestamp,
 }
 
@@ -50,6 +51,7 @@ impl<S: Clone> Scene<S> {
             }),
             status: Status::none().clone(),
             drift_policy: DriftPolicy::Correct,
+            adoption: Adoption::Never,
             now: time(WEDNESDAY),
         }
     }
@@ -65,6 +67,7 @@ impl<S: Clone> Scene<S> {
             pin: self.pin.as_ref(),
             status: &self.status,
             drift_policy: self.drift_policy,
+            adoption: self.adoption,
             not_found_grace: SignedDuration::from_secs(30),
         }
     }

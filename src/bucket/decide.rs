@@ -18,6 +18,7 @@ mod tests;
 
 pub use step::Step;
 
+pub(super) use fields::FIELDS;
 use fields::fields;
 use removal::{gone, remove};
 use state::{arn, encrypted, encryption, host, resource, verdict};
@@ -47,8 +48,9 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
         (Standing::Decided(decision), _) => *decision,
         (Standing::Gone, _) => gone(wanted),
         (Standing::Manage, Some(bucket)) => manage(wanted, bucket, now),
+        (Standing::Adopt, Some(bucket)) => adopt(wanted, bucket, now),
         (Standing::Remove(policy), Some(bucket)) => remove(wanted, bucket, policy),
-        (Standing::Create | Standing::Manage | Standing::Remove(_), _) => create(wanted),
+        (Standing::Create | Standing::Manage | Standing::Adopt | Standing::Remove(_), _) => create(wanted),
     }
 }
 
@@ -106,9 +108,16 @@ fn create(wanted: &Wanted<'_>) -> Decision<Step> {
         .with_steps(vec![Step::Create { tags: wanted.tags(&wanted.spec.tags) }])
 }
 
+fn adopt(wanted: &Wanted<'_>, bucket: &Bucket, now: Timestamp) -> Decision<Step> {
+    let mut tags = bucket.tags.clone();
+    tags.extend(wanted.owner.tags());
+    let claim = Step::PutTags { tags, changes: vec!["put the owner tags on".into()] };
+    manage(wanted, bucket, now).adopting(wanted, claim, None)
+}
+
 fn manage(wanted: &Wanted<'_>, bucket: &Bucket, now: Timestamp) -> Decision<Step> {
     let fields = fields(wanted, bucket);
-    let compared = Comparison::of(&fields, wanted.record());
+    let compared = Comparison::of(&fields, wanted.record(), now);
     let steps = steps(wanted, bucket, &compared);
     let facts = Facts {
         id: Some(arn(wanted)),

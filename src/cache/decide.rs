@@ -24,6 +24,7 @@ mod tests;
 pub use step::{Changes, CreateGroup, Step, Strategy};
 
 use credentials::{authenticates, binding, connection, secret_steps};
+pub(super) use fields::FIELDS;
 use fields::{fields, keep_unseen, replicas, unseen};
 use removal::{gone, remove};
 use state::{at_work, create_failed, encrypted, encryption, not_at_rest, resource, verdict};
@@ -50,8 +51,9 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
         }
         (Standing::Gone, _) => gone(wanted, seen),
         (Standing::Manage, Some(group)) => manage(wanted, seen, group, now),
+        (Standing::Adopt, Some(group)) => adopt(wanted, seen, group, now),
         (Standing::Remove(policy), Some(group)) => remove(wanted, seen, group, policy),
-        (Standing::Create | Standing::Manage | Standing::Remove(_), _) => create(wanted, seen),
+        (Standing::Create | Standing::Manage | Standing::Adopt | Standing::Remove(_), _) => create(wanted, seen),
     }
 }
 
@@ -83,6 +85,16 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
     decision(verdict).with_steps(vec![create])
 }
 
+fn adopt(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> Decision<Step> {
+    let claim = Step::AddTags { arn: group.arn.clone(), tags: wanted.owner.tags() };
+    let warning = format!(
+        "its token becomes the one of the Secret {}, and what uses the old one is locked out",
+        binding(wanted).name
+    );
+    let warning = authenticates(wanted).then_some(warning.as_str());
+    manage(wanted, seen, group, now).adopting(wanted, claim, warning)
+}
+
 fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> Decision<Step> {
     if !group.at_rest {
         let why = not_at_rest();
@@ -90,7 +102,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     }
     let fields = fields(wanted, seen, group);
     let record = wanted.record();
-    let compared = Comparison::of(&fields, record);
+    let compared = Comparison::of(&fields, record, now);
     let mut applied = compared.applied.clone();
     keep_unseen(&mut applied, seen, group, record.applied);
     let names = compared.to_correct(wanted.drift_policy);

@@ -25,6 +25,7 @@ mod tests;
 pub use step::{Changes, CreateInstance, Step};
 
 use credentials::{binding, connection, secret_steps};
+pub(super) use fields::FIELDS;
 use fields::fields;
 use parameters::{awaits_our_reboot, parameter_steps, parameters_of};
 use removal::{gone, remove};
@@ -51,8 +52,9 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
         }
         (Standing::Gone, _) => gone(wanted, seen),
         (Standing::Manage, Some(instance)) => manage(wanted, seen, instance, now),
+        (Standing::Adopt, Some(instance)) => adopt(wanted, seen, instance, now),
         (Standing::Remove(policy), Some(instance)) => remove(wanted, seen, instance, policy),
-        (Standing::Create | Standing::Manage | Standing::Remove(_), _) => create(wanted, seen),
+        (Standing::Create | Standing::Manage | Standing::Adopt | Standing::Remove(_), _) => create(wanted, seen),
     }
 }
 
@@ -94,13 +96,22 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
     Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(steps)
 }
 
+fn adopt(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp) -> Decision<Step> {
+    let claim = Step::AddTags { arn: instance.arn.clone(), tags: wanted.owner.tags() };
+    let warning = format!(
+        "its master password becomes the one of the Secret {}, and what uses the old one is locked out",
+        binding(wanted).name
+    );
+    manage(wanted, seen, instance, now).adopting(wanted, claim, Some(&warning))
+}
+
 fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp) -> Decision<Step> {
     if !instance.storage_encrypted {
         let why = not_at_rest(&instance.status);
         return Decision::rest(Verdict::Stalled(why.clone()), Encrypted::No(why), Facts::default());
     }
     let fields = fields(wanted, seen, instance);
-    let compared = Comparison::of(&fields, wanted.record());
+    let compared = Comparison::of(&fields, wanted.record(), now);
     let mut applied = compared.applied.clone();
     let mut steps = Vec::new();
     let mut stalled = None;

@@ -9,7 +9,7 @@ use super::{Decision, Encrypted, Facts, Presence, Step, Verdict, Wanted};
 use crate::{
     error::{Note, note},
     ownership::{Claim, claim},
-    spec::DeletionPolicy,
+    spec::{Adoption, DeletionPolicy},
 };
 
 /// What the shared rules say before a kind decides anything of its own.
@@ -19,6 +19,8 @@ pub enum Standing<S> {
     Create,
     /// The resource is ours and wanted.
     Manage,
+    /// The resource carries nobody's owner tags, and the spec says to take such a one over.
+    Adopt,
     /// The resource is ours and the object is being deleted under this policy.
     Remove(DeletionPolicy),
     /// AWS has believably lost it, or never had it, and the object is being deleted.
@@ -51,7 +53,7 @@ impl<S> Wanted<'_, S> {
         let pinned_id = self.pin.and_then(|pin| pin.id.as_deref());
         let pinned = seen.id_is_unique && pinned_id == Some(seen.id);
         let claim = claim(self.owner, seen.tags, pinned);
-        if let (Claim::Ours, Some(other)) = (&claim, pinned_id.filter(|id| *id != seen.id)) {
+        if let (Claim::Ours | Claim::Unowned, Some(other)) = (&claim, pinned_id.filter(|id| *id != seen.id)) {
             if deleting {
                 return Standing::decided_release(
                     "the resource of that name is not the one we made; it is left untouched",
@@ -77,7 +79,7 @@ impl<S> Wanted<'_, S> {
                 )),
                 Facts::default(),
             ),
-            (Claim::Conflict(_) | Claim::NotOurs(_), Presence::Absent(_)) => {
+            (Claim::Conflict(_) | Claim::NotOurs(_) | Claim::Unowned, Presence::Absent(_)) => {
                 Standing::decided_release("the resource is not ours; it is left untouched")
             }
             (Claim::Conflict(other), Presence::Present) => Standing::decided(
@@ -90,23 +92,20 @@ impl<S> Wanted<'_, S> {
                 )),
                 Facts::default(),
             ),
-            (Claim::NotOurs(why), Presence::Present) => {
-                let hint = seen
-                    .retag_hint
-                    .as_deref()
-                    .unwrap_or("choose another identifier: delete this object and apply it with one");
-                Standing::decided(
-                    Verdict::Stalled(note(
-                        "NotOurs",
-                        format!(
-                            "{} is already there and is not ours ({why}); nothing is written to it: {hint}",
-                            self.identifier
-                        ),
-                    )),
-                    Facts::default(),
-                )
+            (Claim::Unowned, Presence::Present) if self.adoption == Adoption::Unowned => Standing::Adopt,
+            (Claim::Unowned, Presence::Present) => {
+                self.not_ours("it carries no owner tag; adoption: Unowned would take it over", seen)
             }
+            (Claim::NotOurs(why), Presence::Present) => self.not_ours(&why, seen),
         }
+    }
+
+    fn not_ours<T: Step>(&self, why: &str, seen: &Sighting<'_>) -> Standing<T> {
+        let hint =
+            seen.retag_hint.as_deref().unwrap_or("choose another identifier: delete this object and apply it with one");
+        let message =
+            format!("{} is already there and is not ours ({why}); nothing is written to it: {hint}", self.identifier);
+        Standing::decided(Verdict::Stalled(note("NotOurs", message)), Facts::default())
     }
 
     /// Rule 2: "not found" counts only after a grace period and a second look, and what existed is never made again.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    field::Row,
     ownership::{CLUSTER_TAG, OWNER_TAG, UID_TAG},
     testing::{Scene, WEDNESDAY, map, owner, tagged, time},
 };
@@ -46,6 +47,7 @@ fn said(standing: &Standing<Call>) -> String {
     match standing {
         Standing::Create => "Create".into(),
         Standing::Manage => "Manage".into(),
+        Standing::Adopt => "Adopt".into(),
         Standing::Remove(policy) => format!("Remove {policy:?}"),
         Standing::Gone => "Gone".into(),
         Standing::Decided(decision) => {
@@ -146,7 +148,7 @@ fn rule_03_only_what_is_ours_is_managed_or_removed() {
             "Working TagsUnreadable",
         ),
         ("no tags, not pinned", applied(), seen("db-A", Some(&bare)), "Stalled NotOurs", "Release"),
-        ("no tags, another id", known(), seen("db-B", Some(&bare)), "Stalled NotOurs", "Release"),
+        ("no tags, another id", known(), seen("db-B", Some(&bare)), "Stalled Replaced", "Release"),
         ("part of our tags, not pinned", applied(), seen("db-A", Some(&part)), "Stalled NotOurs", "Release"),
         ("another cluster's", applied(), seen("db-A", Some(&cluster)), "Stalled NotOurs", "Release"),
         ("another cluster's tag on our id", known(), seen("db-A", Some(&cluster)), "Stalled NotOurs", "Release"),
@@ -159,6 +161,56 @@ fn rule_03_only_what_is_ours_is_managed_or_removed() {
         assert_eq!(said(&scene.wanted().standing(Some(&sighting), scene.now)), wanted, "{situation}");
         let scene = scene.deleting(DeletionPolicy::Snapshot);
         assert_eq!(said(&scene.wanted().standing(Some(&sighting), scene.now)), removed, "deleting: {situation}");
+    }
+}
+
+#[test]
+fn rule_03_only_what_carries_nobodys_owner_tags_is_taken_over_and_only_if_the_spec_says_so() {
+    let ours = tagged(KIND, &[]);
+    let bare = map(&[("team", "core")]);
+    let cluster = map(&[(CLUSTER_TAG, "c2"), (OWNER_TAG, "ShowCoreDatabase/team/shop"), (UID_TAG, "0a1b2c3d-4e5f")]);
+    let part = map(&[(CLUSTER_TAG, "c1")]);
+    let table = [
+        ("nobody's", applied(), seen("db-A", Some(&bare)), "Adopt", "Release"),
+        ("tags unreadable", applied(), seen("db-A", None), "Working TagsUnreadable", "Working TagsUnreadable"),
+        ("ours", applied(), seen("db-A", Some(&ours)), "Manage", "Remove Snapshot"),
+        ("part of our tags", applied(), seen("db-A", Some(&part)), "Stalled NotOurs", "Release"),
+        ("another cluster's", applied(), seen("db-A", Some(&cluster)), "Stalled NotOurs", "Release"),
+        ("in the place of the one we made", known(), seen("db-B", Some(&bare)), "Stalled Replaced", "Release"),
+    ];
+    for (situation, scene, sighting, wanted, removed) in table {
+        let scene = scene.but(|scene| scene.adoption = Adoption::Unowned);
+        assert_eq!(said(&scene.wanted().standing(Some(&sighting), scene.now)), wanted, "{situation}");
+        let scene = scene.deleting(DeletionPolicy::Snapshot);
+        assert_eq!(said(&scene.wanted().standing(Some(&sighting), scene.now)), removed, "deleting: {situation}");
+    }
+}
+
+#[test]
+fn what_is_taken_over_is_told_before_anything_is_written() {
+    let managed = || decision(ready(), &[]).with_steps(vec![Call]);
+    let look = |scene: &Scene<()>, managed: Decision<Call>| {
+        managed.adopting(&scene.wanted(), Call, Some("its password changes"))
+    };
+    let dry = look(&applied(), managed());
+    assert_eq!((dry.steps.len(), dry.held.len(), dry.facts.id.clone()), (0, 2, None), "only planned, and not pinned");
+    let plan = dry.pending.clone().expect("it is told");
+    assert!(
+        plan.message.contains("then changes: instanceClass: db.t3.small; its password changes"),
+        "{}",
+        plan.message
+    );
+    let told = applied().told(&dry);
+    assert_eq!(look(&told, managed()).steps, [Call], "the tags come first");
+    assert_eq!(look(&told, managed()).facts.applied, Some(BTreeMap::new()), "nothing of it was applied by us");
+    let other = look(&told, managed().with_steps(vec![Call, Call]));
+    assert_eq!(other.steps, [], "another plan than the one told is told first");
+    let mut impossible = managed();
+    impossible.pending = Some(note("ChangeImpossible", "databaseName: AWS cannot change this"));
+    for refused in [impossible, decision(Verdict::Stalled(note("NotAtRest", "it is not encrypted")), &[])] {
+        let refused = look(&told, refused);
+        assert_eq!((refused.steps, refused.held), (vec![], vec![]));
+        assert!(matches!(refused.verdict, Verdict::Stalled(why) if why.reason == "NotAdopted"));
     }
 }
 
@@ -319,9 +371,10 @@ fn rule_07_a_plan_shows_what_is_done_then_what_is_held_in_words_alone() {
 
 #[test]
 fn a_change_that_aws_cannot_make_is_pending_and_one_that_drifted_is_a_row() {
-    let name = || Field::new("databaseName", "store", "shop", false).blocked("AWS cannot change this");
+    let name = Row::exact("databaseName").fixed().field("store", "shop");
     let compare = |applied: &BTreeMap<String, String>| {
-        Comparison::of(&[name()], Record { applied: Some(applied), existed: true })
+        let record = Record { applied: Some(applied), existed: true, past: &[] };
+        Comparison::of(std::slice::from_ref(&name), record, time(WEDNESDAY))
     };
     let wanted = compare(&map(&[("databaseName", "shop")]));
     assert_eq!(wanted.impossible().map(|why| why.reason), Some("ChangeImpossible"));

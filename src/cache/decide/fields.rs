@@ -1,42 +1,68 @@
-//! The field table of a cache: each field, how it is compared, and what is security.
+//! The field table of a cache, and its fields as wanted and as ElastiCache answers them.
 
 use std::collections::BTreeMap;
 
 use super::{Wanted, credentials::authenticates, state::in_transit};
 use crate::{
     cache::{Group, Member, Seen},
-    drift::{Field, tag_fields},
+    field::{Change, Compared, Field, LeftOut, Row, on, rows},
+    status::Impact,
 };
+
+const MODIFY: &[&str] = &["elasticache:ModifyReplicationGroup"];
+const REPLICA_COUNT: &[&str] = &["elasticache:IncreaseReplicaCount", "elasticache:DecreaseReplicaCount"];
+const TAGGING: &[&str] = &["elasticache:AddTagsToResource", "elasticache:RemoveTagsFromResource"];
+const TOKEN: &str = "the operator does not change how clients authenticate: they would be locked out. Put the token back with \
+    aws elasticache modify-replication-group --auth-token, from the connection Secret";
+
+rows! {
+    /// The field table.
+    /// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html>
+    pub FIELDS:
+    IDENTIFIER = Row::own("identifier", "it is the group's name").changes(Change::Never);
+    REGION = Row::own("region", "it is where the group is looked for").changes(Change::Never);
+    ENGINE = Row::of("engine", Compared::Caseless).fixed();
+    ENGINE_VERSION = Row::of("engineVersion", Compared::VersionFloor).by(MODIFY).changes(Change::Up)
+        .left_out(LeftOut::NotCompared).disrupts(Impact::Downtime);
+    NODE_TYPE = Row::exact("nodeType").by(MODIFY).disrupts(Impact::Downtime);
+    REPLICAS = Row::exact("replicas").by(REPLICA_COUNT);
+    FAILOVER = Row::exact("automaticFailover").always("on if there are replicas").by(MODIFY);
+    TRANSIT = Row::exact("transitEncryption").always("required").by(MODIFY).security();
+    AUTHENTICATION = Row::exact("authentication").person(TOKEN).changes(Change::Never).security();
+    SECRET = Row::own("connectionSecretName", "it names the Secret; a Secret that is lost is made again").changes(Change::Never);
+    SUBNET_GROUP = Row::of("network.subnetGroupName", Compared::Caseless).fixed().left_out(LeftOut::NotCompared);
+    SECURITY_GROUPS = Row::of("network.securityGroupIDs", Compared::Set).by(MODIFY).left_out(LeftOut::NotCompared);
+    SNAPSHOT_RETENTION = Row::exact("snapshot.retentionDays").by(MODIFY);
+    SNAPSHOT_WINDOW = Row::exact("snapshot.window").by(MODIFY).left_out(LeftOut::NotCompared);
+    MAINTENANCE_WINDOW = Row::exact("maintenance.window").by(MODIFY).left_out(LeftOut::NotCompared);
+    KEY = Row::own("encryption.keyManagement", "a group that is not encrypted is never managed: NotAtRest");
+    DISRUPTION = Row::own("disruption", "it says when disruptive changes happen");
+    DRIFT_POLICY = Row::own("driftPolicy", "it says what is done about drift");
+    ADOPTION = Row::own("adoption", "it says what is done about a group that is already there");
+    DELETION_POLICY = Row::own("deletionPolicy", "it says what becomes of the group");
+    TAGS = Row::of("tags", Compared::Entries).by(TAGGING).left_out(LeftOut::Removed);
+}
 
 /// The fields.
 pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> Vec<Field> {
     let spec = wanted.spec;
-    let on = |yes: bool| if yes { "on" } else { "off" };
+    let applied = wanted.status.applied.as_ref();
     let mut fields = vec![
-        Field::exact("transitEncryption", &"required", &in_transit(group)).security(),
-        Field::exact("authentication", &on(authenticates(wanted)), &on(group.auth_token)).security(),
-        Field::exact("automaticFailover", &on(spec.replicas > 0), &on(group.failover.starts_with("enabl"))),
-        Field::exact("snapshot.retentionDays", &spec.snapshot.retention_days, &group.snapshot_retention),
+        TRANSIT.field("required", in_transit(group)),
+        AUTHENTICATION.field(on(authenticates(wanted)), on(group.auth_token)),
+        FAILOVER.field(on(spec.replicas > 0), on(group.failover.starts_with("enabl"))),
+        SNAPSHOT_RETENTION.field(spec.snapshot.retention_days, group.snapshot_retention),
     ];
-    if !fields[1].same {
-        let field = fields.remove(1).blocked(
-            "the operator does not change how clients authenticate: they would be locked out. Put the token back with \
-             aws elasticache modify-replication-group --auth-token, from the connection Secret",
-        );
-        fields.insert(1, field);
-    }
     // A group in creation does not list its members at once.
     if !group.members.is_empty() {
-        fields.push(Field::exact("replicas", &spec.replicas, &replicas(group)));
+        fields.push(REPLICAS.field(spec.replicas, replicas(group)));
     }
-    if let Some(window) = &spec.snapshot.window {
-        fields.push(Field::exact("snapshot.window", window, &group.snapshot_window));
-    }
+    fields.extend(SNAPSHOT_WINDOW.optional(spec.snapshot.window.as_ref(), &group.snapshot_window, applied));
     if let Some(member) = &seen.member {
         fields.extend(member_fields(wanted, group, member));
     }
     if let Some(tags) = &seen.tags {
-        fields.extend(tag_fields(&wanted.tags(&spec.tags), tags, wanted.status.applied.as_ref()));
+        fields.extend(TAGS.entries(&wanted.tags(&spec.tags), tags, applied));
     }
     fields
 }
@@ -44,25 +70,18 @@ pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> Vec<Fie
 /// Fields that the member answers, not the group.
 fn member_fields(wanted: &Wanted<'_>, group: &Group, member: &Member) -> Vec<Field> {
     let spec = wanted.spec;
-    let node_type = member.pending_node_type.clone().unwrap_or_else(|| group.node_type.clone());
+    let applied = wanted.status.applied.as_ref();
     let mut fields = vec![
-        Field::exact("nodeType", &spec.node_type, &node_type),
-        Field::caseless("engine", spec.engine.name(), &member.engine).fixed(),
+        NODE_TYPE.field(&spec.node_type, member.pending_node_type.as_ref().unwrap_or(&group.node_type)),
+        ENGINE.field(spec.engine.name(), &member.engine),
     ];
-    if let Some(version) = &spec.engine_version {
-        let observed = member.pending_engine_version.as_ref().unwrap_or(&member.engine_version);
-        fields.push(Field::new("engineVersion", version, observed, version_at_least(observed, version)));
-    }
-    if let Some(window) = &spec.maintenance.window {
-        fields.push(Field::exact("maintenance.window", window, &member.maintenance_window));
-    }
-    if let Some(groups) = &spec.network.security_group_ids {
-        fields.push(Field::set("network.securityGroupIDs", groups, &member.security_groups));
-    }
-    if let Some(name) = &spec.network.subnet_group_name {
-        let observed = member.subnet_group.as_deref().unwrap_or_default();
-        fields.push(Field::caseless("network.subnetGroupName", name, observed).fixed());
-    }
+    let version = member.pending_engine_version.as_ref().unwrap_or(&member.engine_version);
+    fields.extend(ENGINE_VERSION.optional(spec.engine_version.as_ref(), version, applied));
+    fields.extend(MAINTENANCE_WINDOW.optional(spec.maintenance.window.as_ref(), &member.maintenance_window, applied));
+    let groups = spec.network.security_group_ids.as_ref();
+    fields.extend(groups.map(|ids| SECURITY_GROUPS.set(ids, &member.security_groups)));
+    let subnet_group = member.subnet_group.as_deref().unwrap_or_default();
+    fields.extend(SUBNET_GROUP.optional(spec.network.subnet_group_name.as_ref(), subnet_group, applied));
     fields
 }
 
@@ -92,11 +111,4 @@ pub(super) fn unseen(name: &str, seen: &Seen, group: &Group) -> bool {
     (seen.tags.is_none() && name.starts_with("tags."))
         || (seen.member.is_none() && of_the_member)
         || (group.members.is_empty() && name == "replicas")
-}
-
-/// "7.1" is asked and "7.1.0" answered; from Redis 6 on the patch number is AWS's own affair.
-pub(super) fn version_at_least(seen: &str, wanted: &str) -> bool {
-    let parts =
-        |version: &str| version.split('.').take(2).map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>();
-    parts(seen) >= parts(wanted)
 }

@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Step, Wanted, state::tls_enforced};
+use super::{
+    Step, Wanted,
+    fields::{FORCE_SSL, PARAMETER_GROUP, PARAMETERS_OF},
+    state::tls_enforced,
+};
 use crate::{
     database::{
         Instance, ParameterGroup, Seen, ShowCoreDatabaseSpec,
         observe::{group_arn, own_group_name},
     },
     decision::Verdict,
-    drift::{Field, map_fields},
     error::note,
+    field::Field,
     ownership::{Claim, claim},
 };
-
-/// The field of the parameter that enforces TLS.
-pub(super) const FORCE_SSL: &str = "parameters.rds.force_ssl";
 
 /// The group that the instance should use: one of its own if the spec has parameters, else AWS's default one, which
 /// enforces TLS.
@@ -46,16 +47,12 @@ pub(super) fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Inst
     let own_name = own_group_name(wanted.identifier, spec.major());
     let default = format!("default.postgres{}", spec.major());
     let forced = tls_enforced(seen);
-    let tls = Field::new(
-        FORCE_SSL,
-        "1",
-        if forced { "1".to_owned() } else { format!("0 in the parameter group {}", instance.parameter_group) },
-        forced,
-    );
-    let mut fields = vec![tls.security()];
+    let observed =
+        if forced { "1".to_owned() } else { format!("0 in the parameter group {}", instance.parameter_group) };
+    let mut fields = vec![FORCE_SSL.field("1", observed)];
     let uses_own = instance.parameter_group == own_name;
     let group = |desired: &String| {
-        let field = Field::exact("parameterGroup", desired, &instance.parameter_group);
+        let field = PARAMETER_GROUP.field(desired, &instance.parameter_group);
         if forced { field } else { field.security() }
     };
     let parameters = parameters_of(spec);
@@ -63,12 +60,12 @@ pub(super) fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Inst
         fields.push(group(&own_name));
         let none = BTreeMap::new();
         let seen_parameters = seen.own_group.as_ref().map_or(&none, |group| &group.parameters);
-        fields.extend(map_fields("parameters", &parameters, seen_parameters, applied));
+        fields.extend(PARAMETERS_OF.entries(&parameters, seen_parameters, applied));
     } else if uses_own || (!forced && !instance.parameter_group.starts_with("default.")) {
         // The group is no longer wanted, or someone's group lets connections in without TLS.
         fields.push(group(&default));
     } else {
-        fields.push(Field::new("parameterGroup", default, &*instance.parameter_group, true));
+        fields.push(PARAMETER_GROUP.judged(default, &instance.parameter_group, true));
     }
     fields
 }
