@@ -7,6 +7,7 @@
 mod bucket;
 mod cache;
 mod database;
+mod drift;
 mod iam;
 mod look;
 mod operator;

@@ -14,6 +14,7 @@ use crate::aws::Aws;
 use crate::command::Output;
 use crate::control_plane::ControlPlane;
 use crate::error::{Error, FileError as _, Result};
+use crate::history::History;
 use crate::kubectl::Kubectl;
 use crate::objects;
 use crate::operator::{self, Operator, OperatorOptions};
@@ -188,6 +189,11 @@ impl Test {
     /// The object as it is now; nothing if there is none.
     pub async fn get(&self, kind: &str, name: &str) -> Option<Value> {
         expect(objects::get(&self.client, &self.namespace, kind, name).await)
+    }
+
+    /// Watches the object from now on.
+    pub fn history(&self, kind: &str, name: &str) -> History {
+        History::of(&self.client, &self.namespace, kind, name)
     }
 
     /// Deletes the object, which may stay for a while because of its finalizer.

@@ -1,0 +1,161 @@
+//! Every field of every kind, changed behind the operator's back: reported with field, desired, observed and since, then
+//! corrected by the call that the field table names, or reported as not correctable with the way out.
+//!
+//! A kind's table is in `drift/<kind>.rs`: a case for each row of its field table that is compared with AWS.
+
+use harness::{History, Test};
+use serde_json::Value;
+use showcore_operator::{
+    field::{Corrected, Row},
+    status::Impact,
+};
+
+use crate::look::{self, assert_drift, drift, last_drift, message, settled};
+
+mod bucket;
+mod cache;
+mod database;
+
+/// A field changed behind the operator's back.
+pub struct Case {
+    /// The field, as the status names it.
+    pub field: &'static str,
+    /// Who changes it, and how.
+    pub change: By,
+    /// What the report says is desired.
+    pub desired: &'static str,
+    /// What it says was observed.
+    pub observed: &'static str,
+    /// What becomes of it.
+    pub then: Then,
+}
+
+/// How a field is changed.
+#[derive(Clone, Copy)]
+pub enum By {
+    /// A person with boto3. `NAME` is the resource's name, `ACCOUNT` its account.
+    Python(&'static str),
+    /// AWS itself, by a back door of the stand-in: what no call changes.
+    Aws(fn(&Test, &str)),
+}
+
+/// What becomes of a drift.
+pub enum Then {
+    /// It is corrected at once.
+    Corrected,
+    /// It is corrected in the maintenance window, Sundays at 05:00.
+    InWindow,
+    /// The operator does not correct it: the row says these words, and this is how it is undone.
+    Blocked(&'static [&'static str], By),
+}
+
+/// A kind's table, and an object on which it is tried.
+struct Table {
+    kind: &'static str,
+    rows: &'static [&'static Row],
+    name: &'static str,
+    spec: &'static str,
+    /// The resource's name in AWS; `{account}` is replaced.
+    identifier: &'static str,
+    cases: &'static [Case],
+}
+
+impl Table {
+    fn row(&self, field: &str) -> &'static Row {
+        let covering = self.rows.iter().filter(|row| row.covers(field));
+        covering.max_by_key(|row| row.name.len()).unwrap_or_else(|| panic!("{}: no row for {field}", self.kind))
+    }
+
+    async fn run(&self) {
+        let test = look::ready(self.kind, self.name, self.spec).await;
+        // A new store's first backup is over, and nothing is under way.
+        test.advance(std::time::Duration::from_hours(1));
+        let history = test.history(self.kind, self.name);
+        let mut corrected = 0;
+        for case in self.cases {
+            let before = std::time::Instant::now();
+            self.try_case(&test, &history, case).await;
+            corrected += usize::from(!matches!(case.then, Then::Blocked(..)));
+            println!("{} {}: reported, as said ({} ms)", self.kind, case.field, before.elapsed().as_millis());
+        }
+        println!("{}: {} fields drifted and reported, {corrected} corrected", self.kind, self.cases.len());
+    }
+
+    async fn try_case(&self, test: &Test, history: &History, case: &Case) {
+        test.settle(self.kind, self.name, &format!("in sync before {}", case.field), settled).await;
+        history.clear();
+        self.change(test, case.change).await;
+        let found = |object: &Value| {
+            drift(object, case.field).is_some_and(|row| row["observed"] == case.observed)
+                && object["status"]["drift"].as_array().is_some_and(|rows| rows.len() == 1)
+        };
+        let what = format!("the report of {}: {}", case.field, case.observed);
+        test.settle(self.kind, self.name, &what, |_| history.find(found).is_some()).await;
+        let told = history.find(found).unwrap();
+        assert_drift(&told, case.field, case.desired, case.observed);
+        let row = drift(&told, case.field).unwrap();
+        let since = row["since"].clone();
+        match &case.then {
+            Then::Corrected => {
+                assert_eq!(row["action"], "Pending", "{}: {row}", case.field);
+                self.planned(case, &told);
+            }
+            Then::InWindow => {
+                assert_eq!(row["action"], "AwaitingWindow", "{}: {row}", case.field);
+                self.planned(case, &told);
+                look::advance_to_sunday(test, 5, 1);
+            }
+            Then::Blocked(words, undo) => {
+                assert_eq!(row["action"], "Blocked", "{}: {row}", case.field);
+                for word in *words {
+                    assert!(message(&told, "Drifted").contains(word), "{word}: {}", message(&told, "Drifted"));
+                }
+                self.change(test, *undo).await;
+            }
+        }
+        let gone = |object: &Value| {
+            settled(object) && last_drift(object, case.field).is_some_and(|past| past["found"] == since)
+        };
+        let object = test.settle(self.kind, self.name, &format!("{} corrected", case.field), gone).await;
+        let past = last_drift(&object, case.field).unwrap();
+        assert_eq!((&past["desired"], &past["observed"]), (&row["desired"], &row["observed"]), "{}", case.field);
+        assert!(past["corrected"].as_str() >= past["found"].as_str(), "{past}");
+    }
+
+    /// The plan that stood beside the report makes one of the calls that the field table names, and disturbs as it says.
+    fn planned(&self, case: &Case, told: &Value) {
+        let row = self.row(case.field);
+        let Corrected::By(calls) = row.corrected else { panic!("{}: by no call, says the table", case.field) };
+        let steps = told["status"]["plan"]["steps"].as_array().cloned().unwrap_or_default();
+        let step = steps.iter().find(|step| calls.iter().any(|call| step["call"] == *call));
+        let step = step.unwrap_or_else(|| panic!("{}: none of {calls:?} in {steps:?}", case.field));
+        let impact = serde_json::to_value(row.impact).unwrap();
+        let reboots = row.impact == Impact::Reboot && steps.iter().any(|step| step["disruption"] == impact);
+        assert!(step["disruption"] == impact || reboots, "{}: {steps:?}", case.field);
+    }
+
+    async fn change(&self, test: &Test, by: By) {
+        let name = self.identifier.replace("{account}", test.account_id());
+        match by {
+            By::Python(code) => {
+                drop(test.boto3(&format!("NAME, ACCOUNT = '{name}', '{}'\n{code}", test.account_id())).await)
+            }
+            By::Aws(change) => change(test, &name),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_a_bucket_that_drifts_is_reported_then_corrected_or_explained() {
+    bucket::TABLE.run().await;
+}
+
+#[tokio::test]
+async fn every_field_of_a_cache_that_drifts_is_reported_then_corrected_or_explained() {
+    cache::TABLE.run().await;
+}
+
+#[tokio::test]
+async fn every_field_of_a_database_that_drifts_is_reported_then_corrected_or_explained() {
+    database::TABLE.run().await;
+}
