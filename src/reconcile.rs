@@ -11,7 +11,11 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     jiff::{SignedDuration, Timestamp},
 };
-use kube::{Api, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use kube::{
+    Api, ResourceExt,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
+    runtime::controller::Action,
+};
 use serde_json::json;
 use tracing::Instrument;
 
@@ -50,12 +54,17 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: Arc<Contex
         Ok(object) => object.clone(),
         Err(invalid) => {
             // Another version's object, or one stored under an older schema. It stalls alone.
+            let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
             tracing::error!(
                 kind = K::KIND,
-                name = invalid.metadata.name,
+                namespace,
+                object = name,
                 error = invalid.error,
                 "a stored object cannot be read"
             );
+            if let Err(failure) = tell_unreadable::<K>(&cx, invalid).await {
+                tracing::warn!(reason = failure.reason, code = failure.code, "{failure}");
+            }
             cx.metrics.pass(K::KIND, "unreadable");
             return Ok(Action::requeue(jitter(cx.timing.backoff_max)));
         }
@@ -310,6 +319,11 @@ async fn tell_blind<K: Kind>(cx: &Context, object: K, failure: Failure) -> Failu
         tracing::warn!(%second, "the status was not written");
     }
     failure
+}
+
+/// Tells that a stored object cannot be read: what its status holds besides stays.
+async fn tell_unreadable<K: Kind>(cx: &Context, invalid: &InvalidObject) -> Result<(), Failure> {
+    report::unreadable::<K>(cx, invalid, whole_seconds(cx.clock.now().await?)).await
 }
 
 async fn carry_out<K: Kind>(look: &Look<'_>, object: &K, order: &Order<K::Step>) -> Result<(), Failure> {

@@ -3,7 +3,8 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    core::error_boundary::InvalidObject,
     runtime::events::{Event, EventType, Recorder},
 };
 use serde_json::json;
@@ -11,7 +12,7 @@ use serde_json::json;
 use crate::{
     conditions::{self, Telling},
     context::Context,
-    error::Failure,
+    error::{Class, Failure},
     kind::Kind,
     status::Status,
 };
@@ -91,6 +92,47 @@ pub async fn blind<K: Kind>(cx: &Context, object: K, failure: &Failure, now: Tim
     let generation = object.meta().generation.unwrap_or_default();
     let next = conditions::blind(object.status(), failure, generation, now);
     status(cx, object, next, false).await
+}
+
+/// The status of an object that cannot be read as its kind: its conditions say so, and the rest of it is left as it is.
+pub async fn unreadable<K: Kind>(cx: &Context, invalid: &InvalidObject, now: Timestamp) -> Result<(), Failure> {
+    let metadata = &invalid.metadata;
+    let (namespace, name) = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+    let api: Api<DynamicObject> = Api::namespaced_with(cx.client.clone(), &namespace, &ApiResource::erase::<K>(&()));
+    let stored = api.get(&name).await.map_err(|error| Failure::kubernetes("kubernetes:Get", &error))?;
+    // serde names the field and what it found there; a spec and a status hold no secret.
+    let why = match serde_path_to_error::deserialize::<_, K>(json!(stored)) {
+        Err(error) => error.to_string(),
+        Ok(_) => invalid.error.clone(),
+    };
+    let message = format!(
+        "this object was stored in a form that the operator does not know, and nothing is done about it: {why}. Apply it again \
+         in the form of the CRD, or bring CRD and operator to the same version"
+    );
+    let failure = Failure::own("kubernetes:Get", Class::Stalled, "Unreadable", message);
+    let before = &stored.data["status"];
+    let known = Status {
+        conditions: serde_json::from_value(before["conditions"].clone()).unwrap_or_default(),
+        ..Status::none().clone()
+    };
+    let generation = metadata.generation.unwrap_or_default();
+    let told = conditions::blind(&known, &failure, generation, now);
+    let mut status = before.as_object().cloned().unwrap_or_default();
+    status.insert("observedGeneration".into(), json!(generation));
+    status.insert("conditions".into(), json!(told.conditions));
+    if *before == json!(status) {
+        return Ok(());
+    }
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": { "name": name, "namespace": namespace, "uid": metadata.uid },
+        "status": status,
+    });
+    api.patch_status(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(body))
+        .await
+        .map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
+    Ok(())
 }
 
 fn remember<K: Kind>(cx: &Context, written: &K) {

@@ -138,7 +138,7 @@ impl Table {
         let name = self.identifier.replace("{account}", test.account_id());
         match by {
             By::Python(code) => {
-                drop(test.boto3(&format!("NAME, ACCOUNT = '{name}', '{}'\n{code}", test.account_id())).await)
+                test.boto3(&format!("NAME, ACCOUNT = '{name}', '{}'\n{code}", test.account_id())).await;
             }
             By::Aws(change) => change(test, &name),
         }

@@ -185,7 +185,7 @@ async fn without_credentials_the_object_says_so() {
 }
 
 #[tokio::test]
-async fn a_stored_object_that_cannot_be_read_stops_no_other() {
+async fn a_stored_object_that_cannot_be_read_stalls_alone() {
     let mut test = Test::start_alone("unreadable").await.unwrap();
     // An older schema let something in that today's does not know.
     let loosen = r#"[{"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/purpose/enum"}]"#;
@@ -195,11 +195,27 @@ async fn a_stored_object_that_cannot_be_read_stops_no_other() {
         .unwrap()
         .ok()
         .unwrap();
-    test.until_applied(&BUCKET.replace("name: seen", "name: odd").replace("Backups", "Whatever")).await;
+    let odd = BUCKET.replace("name: seen", "name: odd").replace("bucketName: 'seen-", "bucketName: 'odd-");
+    test.until_applied(&odd.replace("Backups", "Whatever")).await;
     test.start_operator().await.unwrap();
     test.apply(BUCKET).await;
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
-    test.until("the word about it", |test| test.operator_log().contains("a stored object cannot be read")).await;
+    let unreadable = |object: &serde_json::Value| reason(object, "Stalled") == Some("Unreadable");
+    let object = test.wait("ShowCoreBucket", "odd", "that it cannot be read", unreadable).await;
+    assert!(
+        message(&object, "Stalled").contains("spec.purpose: unknown variant `Whatever`"),
+        "{}",
+        message(&object, "Stalled")
+    );
+    assert_eq!(reason(&object, "Ready"), Some("Unreadable"));
+    // Told once, however often it is looked at.
+    let tries = |test: &Test| test.operator_log().matches("a stored object cannot be read").count();
+    let before = tries(&test);
+    test.until("three more tries", |test| tries(test) >= before + 3).await;
+    let later = test.get("ShowCoreBucket", "odd").await.unwrap();
+    assert_eq!(later["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"]);
+    test.apply(&odd).await;
+    test.wait("ShowCoreBucket", "odd", "Ready once it can be read", settled).await;
 }
 
 /// A changed CRD takes a moment to be served.
