@@ -49,6 +49,7 @@ pub fn status<S: Step>(before: &Status, decision: &Decision<S>, generation: i64,
         binding: facts.binding.clone().or_else(|| before.binding.clone()),
         applied: facts.applied.clone().or_else(|| before.applied.clone()),
         not_found_since: facts.not_found_since,
+        adopt_after: facts.adopt_after,
     }
 }
 

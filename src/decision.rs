@@ -20,6 +20,8 @@ use crate::{
 const CHANGE_IMPOSSIBLE: &str = "ChangeImpossible";
 /// The reason while a resource is being taken over.
 pub(crate) const ADOPTING: &str = "Adopting";
+/// How long the plan to take something over stands before it is begun: time to read it and to say no.
+const ADOPTION_NOTICE: SignedDuration = SignedDuration::from_secs(60);
 
 mod standing;
 
@@ -146,6 +148,8 @@ pub struct Facts {
     pub binding: Option<Binding>,
     /// See [`Status::not_found_since`].
     pub not_found_since: Option<Timestamp>,
+    /// See [`Status::adopt_after`].
+    pub adopt_after: Option<Timestamp>,
 }
 
 /// Whether the finalizer stays.
@@ -218,13 +222,13 @@ impl<S: Step> Decision<S> {
         self
     }
 
-    /// The decision to take over a resource that carries nobody's owner tags. At the first look it is only told: what
-    /// would change is planned and held, in an Event too. Only at a later look that finds the very same plan told is
-    /// the resource tagged as ours, by `claim`; what follows is then decided as for any other.
+    /// The decision to take over a resource that carries nobody's owner tags. At first it is only told: what would change
+    /// is planned and held, and stands in an Event too. Once that very plan has stood for a minute, the resource is
+    /// tagged as ours, by `claim`; what follows is then decided as for any other.
     ///
     /// What is encrypted less than we create it, or cannot be made what the spec says, is never taken over.
     #[must_use]
-    pub fn adopting<W>(mut self, wanted: &Wanted<'_, W>, claim: S, warning: Option<&str>) -> Self {
+    pub fn adopting<W>(mut self, wanted: &Wanted<'_, W>, claim: S, warning: Option<&str>, now: Timestamp) -> Self {
         let identifier = wanted.identifier;
         self.facts = Facts { encryption: self.facts.encryption, ..Facts::default() };
         let impossible = self.pending.take().filter(|why| why.reason == CHANGE_IMPOSSIBLE);
@@ -244,26 +248,28 @@ impl<S: Step> Decision<S> {
         let plan = note(
             ADOPTING,
             format!(
-                "{identifier} is there and carries nobody's owner tags. adoption is Unowned, so the next look tags it as this \
-                 object's and then changes: {changes}{warning}. To keep it from that, set adoption: Never or the annotation \
+                "{identifier} is there and carries nobody's owner tags. adoption is Unowned, so a minute after this was told (status.adoptAfter) it is tagged \
+                 as this object's, and then changes: {changes}{warning}. To keep it from that, set adoption: Never or the annotation \
                  showcore.io/paused: \"true\""
             ),
         );
         let told = wanted.status.conditions.iter().any(|condition| {
             condition.type_ == "Pending" && condition.reason == ADOPTING && condition.message == plan.message
         });
+        let notice = now.saturating_add(ADOPTION_NOTICE).unwrap_or(now);
+        let adopt_after = wanted.status.adopt_after.filter(|_| told).unwrap_or(notice);
         let verdict = Verdict::Working(note(ADOPTING, format!("{identifier} is being taken over")));
         let mut decision = Self::rest(verdict, self.encrypted, self.facts);
-        decision.look_again = LookAgain::Poll;
         decision.pending = Some(plan);
-        if told {
-            decision.held = steps;
-            // Nothing of it was applied by us: what differs next is wanted, and its password is not ours.
-            decision.facts.applied = Some(BTreeMap::new());
-            return decision.with_steps(vec![claim]);
+        decision.facts.adopt_after = Some(adopt_after);
+        if now < adopt_after {
+            decision.held = std::iter::once(claim).chain(steps).collect();
+            return decision;
         }
-        decision.held = std::iter::once(claim).chain(steps).collect();
-        decision
+        decision.held = steps;
+        // Nothing of it was applied by us: what differs next is wanted, and its password is not ours.
+        decision.facts.applied = Some(BTreeMap::new());
+        decision.with_steps(vec![claim])
     }
 
     /// Under `showcore.io/paused` nothing is written to AWS: every step is held, and drift is only reported.

@@ -44,8 +44,7 @@ pub enum Adoption {
     /// Nothing is written to it; the object says `NotOurs`.
     #[default]
     Never,
-    /// It is taken over. First only looked at: what would change stands in the status and in an Event, and the next
-    /// look begins. One with another owner's tags, or one that is not encrypted, is never taken over.
+    /// It is taken over. First what would change stands in the status and in an Event, for a minute. One with another owner's tags, or one that is not encrypted, is never taken over.
     Unowned,
 }
 

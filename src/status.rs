@@ -57,6 +57,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_time")]
     pub not_found_since: Option<Timestamp>,
+    /// When a resource that carries nobody's owner tags is taken over (`adoption: Unowned`), unless somebody says no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_time")]
+    pub adopt_after: Option<Timestamp>,
 }
 
 fn time(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -250,5 +254,6 @@ impl Status {
         binding: None,
         applied: None,
         not_found_since: None,
+        adopt_after: None,
     };
 }

@@ -112,7 +112,7 @@ fn adopt(wanted: &Wanted<'_>, bucket: &Bucket, now: Timestamp) -> Decision<Step>
     let mut tags = bucket.tags.clone();
     tags.extend(wanted.owner.tags());
     let claim = Step::PutTags { tags, changes: vec!["put the owner tags on".into()] };
-    manage(wanted, bucket, now).adopting(wanted, claim, None)
+    manage(wanted, bucket, now).adopting(wanted, claim, None, now)
 }
 
 fn manage(wanted: &Wanted<'_>, bucket: &Bucket, now: Timestamp) -> Decision<Step> {

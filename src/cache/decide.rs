@@ -92,7 +92,7 @@ fn adopt(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> Dec
         binding(wanted).name
     );
     let warning = authenticates(wanted).then_some(warning.as_str());
-    manage(wanted, seen, group, now).adopting(wanted, claim, warning)
+    manage(wanted, seen, group, now).adopting(wanted, claim, warning, now)
 }
 
 fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> Decision<Step> {
@@ -124,7 +124,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
         resource: Some(resource(wanted, group)),
         endpoint: group.endpoint.clone().map(|(host, port)| Endpoint { host, port }),
         binding: Some(binding(wanted)),
-        not_found_since: None,
+        ..Facts::default()
     };
     // A change of the group makes it busy, so one is sent at a time, and none right after a token.
     if !steps.iter().any(|step| matches!(step, Step::SendToken { .. })) {

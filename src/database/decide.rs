@@ -102,7 +102,7 @@ fn adopt(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp) 
         "its master password becomes the one of the Secret {}, and what uses the old one is locked out",
         binding(wanted).name
     );
-    manage(wanted, seen, instance, now).adopting(wanted, claim, Some(&warning))
+    manage(wanted, seen, instance, now).adopting(wanted, claim, Some(&warning), now)
 }
 
 fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp) -> Decision<Step> {
@@ -139,7 +139,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         resource: Some(resource(wanted, instance)),
         endpoint: instance.endpoint.clone().map(|(host, port)| Endpoint { host, port }),
         binding: Some(binding(wanted)),
-        not_found_since: None,
+        ..Facts::default()
     };
     steps.extend(modify.now);
     let encrypted = encrypted(wanted, seen, instance);

@@ -190,7 +190,7 @@ fn rule_03_only_what_carries_nobodys_owner_tags_is_taken_over_and_only_if_the_sp
 fn what_is_taken_over_is_told_before_anything_is_written() {
     let managed = || decision(ready(), &[]).with_steps(vec![Call]);
     let look = |scene: &Scene<()>, managed: Decision<Call>| {
-        managed.adopting(&scene.wanted(), Call, Some("its password changes"))
+        managed.adopting(&scene.wanted(), Call, Some("its password changes"), scene.now)
     };
     let dry = look(&applied(), managed());
     assert_eq!((dry.steps.len(), dry.held.len(), dry.facts.id.clone()), (0, 2, None), "only planned, and not pinned");
@@ -200,11 +200,14 @@ fn what_is_taken_over_is_told_before_anything_is_written() {
         "{}",
         plan.message
     );
-    let told = applied().told(&dry);
+    let at_once = applied().told(&dry);
+    assert_eq!(look(&at_once, managed()).steps, [], "it stands for a minute");
+    let told = at_once.but(|scene| scene.now = time("2026-11-25T14:03:00Z"));
     assert_eq!(look(&told, managed()).steps, [Call], "the tags come first");
     assert_eq!(look(&told, managed()).facts.applied, Some(BTreeMap::new()), "nothing of it was applied by us");
     let other = look(&told, managed().with_steps(vec![Call, Call]));
     assert_eq!(other.steps, [], "another plan than the one told is told first");
+    assert!(other.facts.adopt_after > Some(told.now), "and stands for a minute of its own");
     let mut impossible = managed();
     impossible.pending = Some(note("ChangeImpossible", "databaseName: AWS cannot change this"));
     for refused in [impossible, decision(Verdict::Stalled(note("NotAtRest", "it is not encrypted")), &[])] {

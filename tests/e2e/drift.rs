@@ -10,7 +10,7 @@ use showcore_operator::{
     status::Impact,
 };
 
-use crate::look::{self, assert_drift, drift, last_drift, message, settled};
+use crate::look::{self, assert_drift, calls, drift, last_drift, message, settled};
 
 mod bucket;
 mod cache;
@@ -158,4 +158,44 @@ async fn every_field_of_a_cache_that_drifts_is_reported_then_corrected_or_explai
 #[tokio::test]
 async fn every_field_of_a_database_that_drifts_is_reported_then_corrected_or_explained() {
     database::TABLE.run().await;
+}
+
+#[tokio::test]
+async fn drift_that_comes_back_three_times_is_fought_over_said_and_left_alone_for_an_hour() {
+    let kind = "ShowCoreBucket";
+    let test = look::ready(kind, "fought", "bucketName: 'fought-{accountID}', purpose: Backups").await;
+    let bucket = format!("fought-{}", test.account_id());
+    let suspend = format!(
+        "client('s3').put_bucket_versioning(Bucket='{bucket}', VersioningConfiguration={{'Status': 'Suspended'}})"
+    );
+    for times in 1..=3 {
+        test.boto3(&suspend).await;
+        let corrected = |object: &Value| {
+            settled(object) && last_drift(object, "versioning").is_some_and(|past| past["times"] == times)
+        };
+        test.wait(kind, "fought", "corrected", corrected).await;
+    }
+    let corrections = calls(&test, "PutBucketVersioning");
+    test.boto3(&suspend).await;
+    let object = test.wait(kind, "fought", "Fought", |object| look::reason(object, "Drifted") == Some("Fought")).await;
+    assert_eq!(drift(&object, "versioning").unwrap()["action"], "Fought");
+    assert!(message(&object, "Drifted").contains("corrected 3 times and changed back each time"), "{object:#}");
+    look::told(&test, "Fought", &["versioning", "corrected again at"]).await;
+    look::three_looks(&test, "GetBucketTagging").await;
+    assert_eq!(calls(&test, "PutBucketVersioning"), corrections, "it is left alone");
+    let version = look::version(&test.get(kind, "fought").await.unwrap()).to_owned();
+    look::three_looks(&test, "GetBucketTagging").await;
+    assert_eq!(look::version(&test.get(kind, "fought").await.unwrap()), version, "and said once");
+    test.advance(std::time::Duration::from_mins(61));
+    test.wait(kind, "fought", "corrected after an hour", settled).await;
+    assert_eq!(calls(&test, "PutBucketVersioning"), corrections + 1);
+    // Public access is never left open, however often somebody opens it.
+    let open = format!("client('s3').delete_public_access_block(Bucket='{bucket}')");
+    for times in 1..=5 {
+        test.boto3(&open).await;
+        let closed = |object: &Value| {
+            settled(object) && last_drift(object, "publicAccessBlock").is_some_and(|past| past["times"] == times)
+        };
+        test.wait(kind, "fought", "closed again", closed).await;
+    }
 }

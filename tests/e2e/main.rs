@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::similar_names, reason = "a test fails by panicking")]
 
+mod adoption;
 mod bucket;
 mod cache;
 mod database;
