@@ -12,6 +12,7 @@ mod drift;
 mod iam;
 mod look;
 mod operator;
+mod quiet;
 mod refusals;
 mod restart;
 mod validation;
