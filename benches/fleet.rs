@@ -40,7 +40,7 @@ const FLEETS: [Fleet; 7] = [
     Fleet { name: "1,000 of all, a third of each", counts: [334, 333, 333] },
 ];
 /// The operator's default.
-const POLL: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_mins(1);
 
 /// What a fleet cost.
 #[derive(Serialize)]
