@@ -150,12 +150,29 @@ pub fn advance_to_sunday(test: &Test, hour: i8, minute: i8) {
     }
 }
 
+/// What the operator answers at this path, headers and all, at the address that its log names last.
+pub async fn served(test: &Test, path: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let log = test.operator_log();
+    let line = log.lines().rfind(|line| line.contains("serving /healthz")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    let mut stream = tokio::net::TcpStream::connect(line["address"].as_str().unwrap()).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 /// Rule 7: a password is nowhere but in its Secret.
 pub async fn rule_07(test: &Test, password: &str) {
     let objects = test.kubectl.run(&["get", "showcore", "-o", "yaml"]).await.unwrap().stdout;
     let events = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "yaml"]).await.unwrap().stdout;
     assert!(objects.contains("observedGeneration") && events.contains("reason"));
-    for (place, text) in [("an object", objects), ("Events", events), ("the log", test.operator_log())] {
+    let metrics = served(test, "/metrics").await;
+    assert!(metrics.contains("showcore_reconciles"));
+    let places =
+        [("an object", objects), ("Events", events), ("the metrics", metrics), ("the log", test.operator_log())];
+    for (place, text) in places {
         assert!(!text.contains(password), "the password is in {place}");
     }
 }

@@ -15,4 +15,5 @@ mod operator;
 mod quiet;
 mod refusals;
 mod restart;
+mod rules;
 mod validation;

@@ -1,26 +1,10 @@
 //! The process itself: health, metrics, TLS, generated CRDs.
 
 use harness::{OperatorOptions, Test};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::look::{calls, last_drift, manifest, message, mutations, reason, settled, told};
+use crate::look::{calls, last_drift, manifest, message, mutations, reason, served, settled, told};
 
 const BUCKET: &str = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
-
-/// The address that the operator says it serves at.
-fn address(log: &str) -> Option<String> {
-    let line = log.lines().find(|line| line.contains("serving /healthz"))?;
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    line["address"].as_str().map(str::to_owned)
-}
-
-async fn get(address: &str, path: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
 
 #[tokio::test]
 async fn health_readiness_and_metrics_are_served_and_the_log_is_json() {
@@ -29,10 +13,9 @@ async fn health_readiness_and_metrics_are_served_and_the_log_is_json() {
     test.apply(BUCKET).await;
     test.wait("ShowCoreBucket", "seen", "Ready", settled).await;
     test.until("a second pass", |test| calls(test, "GetBucketTagging") >= 4).await;
-    let address = address(&test.operator_log()).unwrap();
-    assert!(get(&address, "/healthz").await.contains("200 OK"));
-    assert!(get(&address, "/readyz").await.contains("200 OK"));
-    let metrics = get(&address, "/metrics").await;
+    assert!(served(&test, "/healthz").await.contains("200 OK"));
+    assert!(served(&test, "/readyz").await.contains("200 OK"));
+    let metrics = served(&test, "/metrics").await;
     assert!(metrics.contains("application/openmetrics-text"), "{metrics}");
     assert!(metrics.contains(r#"showcore_reconciles_total{kind="ShowCoreBucket",outcome="done"}"#), "{metrics}");
     assert!(
