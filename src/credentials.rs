@@ -69,3 +69,28 @@ pub fn to_release(seen: &SecretSeen) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_store_that_we_made_ourselves_has_the_secrets_password_from_the_first() {
+        let connection = Connection { password: true, ..Connection::default() };
+        let seen = SecretSeen::Ours { uid: "s1".into(), connection: connection.clone() };
+        let (nothing, sent) = (BTreeMap::new(), BTreeMap::from([(CREDENTIALS.to_owned(), "s1".to_owned())]));
+        let send =
+            |before: Option<&str>| vec![Action::Send { secret_uid: "s1".into(), sent: before.map(str::to_owned) }];
+        let table = [
+            ("just made", None, false, vec![]),
+            ("just taken over: nothing of it was applied by us", Some(&nothing), false, send(None)),
+            ("it existed, and its record is lost", None, true, send(None)),
+            ("it was sent", Some(&sent), true, vec![]),
+        ];
+        for (situation, applied, existed, expected) in table {
+            let record = Record { applied, existed, past: &[] };
+            let actions = actions(&seen, "shop", connection.clone(), record, &mut BTreeMap::new());
+            assert_eq!(actions, Ok(expected), "{situation}");
+        }
+    }
+}
