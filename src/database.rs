@@ -7,6 +7,7 @@ mod observe;
 use std::collections::BTreeMap;
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     status::Status,
 };
 
-pub use decide::{Changes, CreateInstance, Step};
+pub use decide::{Changes, CreateInstance, Step, Volume};
 pub use observe::{Instance, ParameterGroup, Pending, Seen};
 
 /// An RDS PostgreSQL instance. Storage encryption, TLS and a private address are always on.
@@ -53,7 +54,9 @@ pub use observe::{Instance, ParameterGroup, Pending, Seen};
     validation = Rule::new("has(self.databaseName) == has(oldSelf.databaseName) && (!has(self.databaseName) || self.databaseName == oldSelf.databaseName)")
         .message("databaseName is immutable: AWS makes it at creation only"),
     validation = Rule::new("has(self.connectionSecretName) == has(oldSelf.connectionSecretName) && (!has(self.connectionSecretName) || self.connectionSecretName == oldSelf.connectionSecretName)")
-        .message("connectionSecretName is immutable: applications read the Secret by that name")
+        .message("connectionSecretName is immutable: applications read the Secret by that name"),
+    validation = Rule::new("self.engineVersion.split('.')[0] == oldSelf.engineVersion.split('.')[0] || (self.allowMajorVersionUpgrade && int(self.engineVersion.split('.')[0]) > int(oldSelf.engineVersion.split('.')[0]))")
+        .message("engineVersion: another major version needs allowMajorVersionUpgrade: true, and goes up only")
 )]
 pub struct ShowCoreDatabaseSpec {
     /// The DB instance identifier; `metadata.name` if absent. Immutable.
@@ -73,12 +76,13 @@ pub struct ShowCoreDatabaseSpec {
     #[x_kube(
         validation = Rule::new("self.matches('^(1[5-9]|[2-9][0-9])([.][0-9]+)?$')")
             .message("engineVersion is 15 or later, as 16 or 16.4: earlier versions do not enforce TLS by default"),
-        validation = Rule::new("self.split('.')[0] == oldSelf.split('.')[0]")
-            .message("engineVersion: the major version cannot be changed yet, neither up nor down"),
         validation = Rule::new("!self.contains('.') || !oldSelf.contains('.') || self.split('.')[0] != oldSelf.split('.')[0] || int(self.split('.')[1]) >= int(oldSelf.split('.')[1])")
             .message("engineVersion only goes up: AWS cannot downgrade a database")
     )]
     pub engine_version: String,
+    /// Whether a changed `engineVersion` may be another major version: a way of no return, with downtime.
+    #[serde(default)]
+    pub allow_major_version_upgrade: bool,
     /// Instance class.
     #[serde(default = "instance_class")]
     #[schemars(length(max = 40))]
@@ -87,6 +91,9 @@ pub struct ShowCoreDatabaseSpec {
     /// Storage.
     #[serde(default)]
     pub storage: Storage,
+    /// Whether a standby in another zone takes over when the primary's fails.
+    #[serde(default)]
+    pub availability: Availability,
     /// Database made at creation; none but `postgres` if absent. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
@@ -111,9 +118,23 @@ pub struct ShowCoreDatabaseSpec {
     /// Automated backups. They are encrypted as the database is.
     #[serde(default)]
     pub backup: Backup,
-    /// Maintenance window.
+    /// Maintenance window, and what AWS does in it.
     #[serde(default)]
     pub maintenance: Maintenance,
+    /// Logs that AWS exports to CloudWatch Logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, other == one))").message("logExports: each log at most once"))]
+    pub log_exports: Vec<LogExport>,
+    /// Performance Insights: load and waits by statement. Encrypted with AWS's managed key.
+    #[serde(default)]
+    pub performance_insights: PerformanceInsights,
+    /// The certificate authority of the server's certificate; AWS's default, and not compared, if absent. A change
+    /// restarts the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^rds-ca-[a-z0-9]+(-[a-z0-9]+)*$')").message("caCertificateIdentifier must look like rds-ca-rsa2048-g1"))]
+    pub ca_certificate_identifier: Option<String>,
     /// PostgreSQL parameters. Only if some are set does the database get a parameter group of its own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters_schema")]
@@ -143,20 +164,131 @@ pub struct ShowCoreDatabaseSpec {
 }
 
 /// Storage of a database.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html>
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.sizeGiB >= oldSelf.sizeGiB").message("storage.sizeGiB only grows: AWS cannot shrink a database's storage"))]
+#[x_kube(
+    validation = Rule::new("self.sizeGiB >= oldSelf.sizeGiB").message("storage.sizeGiB only grows: AWS cannot shrink a database's storage"),
+    validation = Rule::new("!has(self.maxSizeGiB) || self.maxSizeGiB * 10 >= self.sizeGiB * 11")
+        .message("storage.maxSizeGiB is at least a tenth more than storage.sizeGiB: AWS grows storage in steps of that size"),
+    validation = Rule::new("!has(self.iops) || (has(self.type) && self.type in ['gp3', 'io1', 'io2'])")
+        .message("storage.iops needs storage.type gp3, io1 or io2"),
+    validation = Rule::new("!has(self.throughput) || (has(self.type) && self.type == 'gp3')").message("storage.throughput needs storage.type gp3"),
+    validation = Rule::new("!has(self.type) || !(self.type in ['io1', 'io2']) || (has(self.iops) && self.sizeGiB >= 100)")
+        .message("storage.type io1 and io2 need storage.iops, and storage.sizeGiB of 100 or more"),
+    validation = Rule::new("!has(self.type) || self.type != 'gp3' || self.sizeGiB >= 400 || (!has(self.iops) && !has(self.throughput))")
+        .message("storage.iops and storage.throughput of gp3 need storage.sizeGiB of 400 or more: below, AWS gives 3,000 IOPS and 125 MiB/s")
+)]
 pub struct Storage {
     /// Size in GiB, as a floor: what AWS has grown beyond it stays.
     #[serde(default = "size_gib", rename = "sizeGiB")]
     #[schemars(range(min = 20, max = 65536))]
     pub size_gib: i32,
+    /// Up to which size in GiB AWS grows the storage by itself when it runs full; not at all if absent.
+    #[serde(default, rename = "maxSizeGiB", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 22, max = 65536))]
+    pub max_size_gib: Option<i32>,
+    /// Kind of storage; AWS's default, and not compared, if absent.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<StorageType>,
+    /// I/O operations a second; AWS's baseline, and not compared, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1000, max = 256_000))]
+    pub iops: Option<i32>,
+    /// Throughput of gp3 in MiB a second; AWS's baseline, and not compared, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 500, max = 4000))]
+    pub throughput: Option<i32>,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { size_gib: size_gib() }
+        Self { size_gib: size_gib(), max_size_gib: None, type_: None, iops: None, throughput: None }
     }
+}
+
+/// Kind of storage.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageType {
+    /// General purpose, of the second generation.
+    Gp2,
+    /// General purpose, of the third.
+    Gp3,
+    /// Provisioned I/O operations.
+    Io1,
+    /// Provisioned I/O operations, more durable.
+    Io2,
+}
+
+impl StorageType {
+    /// As AWS writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gp2 => "gp2",
+            Self::Gp3 => "gp3",
+            Self::Io1 => "io1",
+            Self::Io2 => "io2",
+        }
+    }
+}
+
+/// Whether a standby takes over.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum Availability {
+    /// There is none.
+    #[default]
+    #[serde(rename = "SingleAZ")]
+    SingleAz,
+    /// A standby in another zone does. It changes without an outage.
+    #[serde(rename = "MultiAZ")]
+    MultiAz,
+}
+
+impl Availability {
+    /// As the spec writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleAz => "SingleAZ",
+            Self::MultiAz => "MultiAZ",
+        }
+    }
+}
+
+/// A log that AWS exports.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogExport {
+    /// What PostgreSQL logs.
+    Postgresql,
+    /// What upgrades log.
+    Upgrade,
+}
+
+impl LogExport {
+    /// As AWS writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgresql => "postgresql",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// Performance Insights.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.retentionDays) || self.enabled").message("performanceInsights.retentionDays needs performanceInsights.enabled: true"))]
+pub struct PerformanceInsights {
+    /// Whether it is on.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Days that its data is kept: 7, 731, or months of 31 days; AWS's 7, and not compared, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 7, max = 731))]
+    #[x_kube(validation = Rule::new("self == 7 || self == 731 || self % 31 == 0").message("performanceInsights.retentionDays is 7, 731, or a multiple of 31"))]
+    pub retention_days: Option<i32>,
 }
 
 /// The master user.

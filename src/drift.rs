@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    field::Field,
+    field::{Field, Row},
     spec::DriftPolicy,
     status::{DriftAction, DriftRow, MAX_DRIFT_ROWS, MAX_LAST_DRIFT, PastDrift},
 };
@@ -214,10 +214,18 @@ pub fn tag_changes(wanted: &BTreeMap<String, String>, names: &[&str]) -> (BTreeM
     (set, gone)
 }
 
+/// The keys of a row's entries among these fields.
+pub fn entries_of(row: &Row, names: &[&str]) -> BTreeSet<String> {
+    names
+        .iter()
+        .filter_map(|name| name.strip_prefix(row.name).and_then(|rest| rest.strip_prefix('.')))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::Row;
 
     static VERSIONING: Row = Row::exact("versioning");
 

@@ -14,7 +14,7 @@ pub mod page;
 /// Names the rows of a table, and the table itself.
 macro_rules! rows {
     ($(#[$doc:meta])* pub $table:ident: $($row:ident = $value:expr;)+) => {
-        $(pub(super) static $row: $crate::field::Row = $value;)+
+        $(pub(crate) static $row: $crate::field::Row = $value;)+
         $(#[$doc])*
         pub static $table: &[&$crate::field::Row] = &[$(&$row),+];
     };

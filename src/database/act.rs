@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::types::{ApplyMethod, Parameter, Tag};
+use aws_sdk_rds::types::{ApplyMethod, CloudwatchLogsExportConfiguration, Parameter, Tag};
 use kube::ResourceExt;
 use secrecy::ExposeSecret;
 
@@ -84,9 +84,18 @@ fn create_request(
         .engine_version(&create.engine_version)
         .db_instance_class(&create.class)
         .allocated_storage(create.storage_gib)
+        .set_max_allocated_storage(create.max_storage_gib)
+        .set_storage_type(create.storage_type.map(str::to_owned))
+        .set_iops(create.iops)
+        .set_storage_throughput(create.throughput)
         .storage_encrypted(true)
         .publicly_accessible(false)
-        .multi_az(false)
+        .multi_az(create.multi_az)
+        .auto_minor_version_upgrade(create.auto_minor_upgrade)
+        .set_enable_cloudwatch_logs_exports(Some(create.log_exports.iter().map(ToString::to_string).collect()))
+        .set_ca_certificate_identifier(create.certificate.clone())
+        .enable_performance_insights(create.insights.is_some())
+        .set_performance_insights_retention_period(create.insights.flatten())
         .copy_tags_to_snapshot(true)
         .master_username(&create.username)
         .set_db_name(create.database_name.clone())
@@ -104,6 +113,12 @@ fn modify_request(
     changes: &Changes,
     look: &Look<'_>,
 ) -> aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluentBuilder {
+    let list = |logs: &BTreeSet<String>| (!logs.is_empty()).then(|| logs.iter().cloned().collect());
+    let logs = CloudwatchLogsExportConfiguration::builder()
+        .set_enable_log_types(list(&changes.logs_on))
+        .set_disable_log_types(list(&changes.logs_off))
+        .build();
+    let changes_logs = !changes.logs_on.is_empty() || !changes.logs_off.is_empty();
     look.aws
         .rds
         .modify_db_instance()
@@ -111,13 +126,25 @@ fn modify_request(
         .apply_immediately(true)
         .set_db_instance_class(changes.class.clone())
         .set_engine_version(changes.engine_version.clone())
-        .set_allocated_storage(changes.storage_gib)
+        .set_allow_major_version_upgrade(changes.major_upgrade.then_some(true))
+        .set_ca_certificate_identifier(changes.certificate.clone())
+        .set_allocated_storage(changes.volume.gib)
+        .set_storage_type(changes.volume.type_.map(str::to_owned))
+        .set_iops(changes.volume.iops)
+        .set_storage_throughput(changes.volume.throughput)
+        .set_max_allocated_storage(changes.max_storage_gib)
+        .set_multi_az(changes.multi_az)
         .set_backup_retention_period(changes.backup_retention)
         .set_preferred_backup_window(changes.backup_window.clone())
         .set_preferred_maintenance_window(changes.maintenance_window.clone())
+        .set_auto_minor_version_upgrade(changes.auto_minor_upgrade)
         .set_vpc_security_group_ids(changes.security_groups.clone())
         .set_deletion_protection(changes.deletion_protection)
         .set_publicly_accessible(changes.private.then_some(false))
+        .set_copy_tags_to_snapshot(changes.copy_tags.then_some(true))
+        .set_cloudwatch_logs_export_configuration(changes_logs.then_some(logs))
+        .set_enable_performance_insights(changes.insights)
+        .set_performance_insights_retention_period(changes.insights_retention)
         .set_db_parameter_group_name(changes.parameter_group.clone())
 }
 

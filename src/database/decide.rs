@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Instance, Seen, ShowCoreDatabaseSpec, observe::own_group_name};
+use super::{Availability, Instance, Seen, ShowCoreDatabaseSpec, StorageType, observe::own_group_name};
 use crate::{
     decision::{
         self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict, awaiting_window,
@@ -13,6 +13,7 @@ use crate::{
     window,
 };
 
+mod changes;
 mod credentials;
 mod fields;
 mod parameters;
@@ -22,12 +23,13 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use step::{Changes, CreateInstance, Step};
+pub use changes::{Changes, Volume};
+pub use step::{CreateInstance, Step};
 
 use credentials::{binding, connection, secret_steps};
-pub(super) use fields::FIELDS;
 use fields::fields;
-use parameters::{awaits_our_reboot, parameter_steps, parameters_of};
+pub(super) use fields::{FIELDS, PARAMETER_GROUP};
+use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of};
 use removal::{gone, remove};
 use state::{Serves, at_work, encrypted, encryption, not_at_rest, resource, serves, verdict};
 use step::tag_steps;
@@ -81,6 +83,11 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         engine_version: spec.engine_version.clone(),
         class: spec.instance_class.clone(),
         storage_gib: spec.storage.size_gib,
+        max_storage_gib: spec.storage.max_size_gib,
+        storage_type: spec.storage.type_.map(StorageType::name),
+        iops: spec.storage.iops,
+        throughput: spec.storage.throughput,
+        multi_az: spec.availability == Availability::MultiAz,
         username: spec.credentials.username.clone(),
         secret_uid,
         database_name: spec.database_name.clone(),
@@ -91,6 +98,10 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         backup_window: spec.backup.window.clone(),
         maintenance_window: spec.maintenance.window.clone(),
         deletion_protection: spec.deletion_protection,
+        auto_minor_upgrade: spec.maintenance.auto_minor_version_upgrade,
+        log_exports: spec.log_exports.iter().map(|log| log.name()).collect(),
+        certificate: spec.ca_certificate_identifier.clone(),
+        insights: spec.performance_insights.enabled.then_some(spec.performance_insights.retention_days),
         tags: wanted.tags(&spec.tags),
     })));
     Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(steps)
@@ -125,6 +136,13 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         match parameter_steps(wanted, seen, Some(&names)) {
             Ok(more) => steps.extend(more),
             Err(why) => stalled = Some(why),
+        }
+    }
+    if let Some(former) = seen.former_group.as_ref().filter(|group| group_is_ours(wanted, group)) {
+        // The record names it until it is gone.
+        applied.insert(PARAMETER_GROUP.name.to_owned(), former.name.clone());
+        if instance.status == "available" {
+            steps.push(Step::DeleteParameterGroup { name: former.name.clone() });
         }
     }
     let changes = Changes::of(&names, wanted, instance);
@@ -176,7 +194,7 @@ impl Planned {
     fn held_fields<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let held = |name: &str| {
             self.held.iter().any(|step| match step {
-                Step::Modify(changes) => changes.fields().contains(&name),
+                Step::Modify(changes) => changes.changes(name),
                 // A parameter that is already set in the group and waits for the reboot.
                 Step::Reboot => name.starts_with("parameters.") || name == "parameterGroup",
                 _ => false,
@@ -201,21 +219,22 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
         return planned;
     }
     let open = window::may_disturb(wanted.spec.disruption, &instance.maintenance_window, now);
-    let storage = changes.storage_gib;
+    let storage = !changes.volume.is_empty();
     // A full instance accepts more storage and nothing else; one whose storage is being optimised, for hours, all else.
     // <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
     let changes = match instance.status.as_str() {
-        "storage-full" if storage.is_some() => Changes { storage_gib: storage, ..Changes::default() },
-        "storage-optimization" => Changes { storage_gib: None, ..changes },
+        "storage-full" if storage => Changes { volume: changes.volume, ..Changes::default() },
+        "storage-optimization" => Changes { volume: Volume::default(), ..changes },
         _ => changes,
     };
-    planned.busy = instance.status == "storage-optimization" && storage.is_some();
+    planned.busy = instance.status == "storage-optimization" && storage;
     let (disruptive, calm) = changes.split();
+    let pending = &instance.pending;
     let something_pends =
-        instance.pending.class.is_some() || instance.pending.engine_version.is_some() || instance.pending.other;
+        pending.class.is_some() || pending.engine_version.is_some() || pending.certificate.is_some() || pending.other;
     let accepts = match instance.status.as_str() {
         "available" | "storage-optimization" => true,
-        status => status == "storage-full" && storage.is_some(),
+        status => status == "storage-full" && storage,
     };
     let mut hold = Vec::new();
     if open {

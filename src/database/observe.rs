@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::types::{DbInstance, PendingModifiedValues, Tag};
 use kube::ResourceExt;
 
-use super::ShowCoreDatabase;
+use super::{ShowCoreDatabase, decide::PARAMETER_GROUP};
 use crate::{
     aws::found,
     connection::{self, SecretSeen},
@@ -24,6 +24,8 @@ pub struct Seen {
     pub used_parameters: Option<BTreeMap<String, String>>,
     /// The store's own parameter group, if it is asked for or exists to be removed.
     pub own_group: Option<ParameterGroup>,
+    /// A group of its own that it no longer uses: of another major version, or of parameters that left the spec.
+    pub former_group: Option<ParameterGroup>,
     /// The connection Secret.
     pub secret: SecretSeen,
     /// Final snapshots made for this object; asked only when it is being deleted.
@@ -32,6 +34,7 @@ pub struct Seen {
 
 /// A DB instance as RDS answers it.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as RDS answers them")]
 pub struct Instance {
     /// Its ARN.
     pub arn: String,
@@ -45,6 +48,28 @@ pub struct Instance {
     pub engine_version: String,
     /// `AllocatedStorage`, in GiB.
     pub storage_gib: i32,
+    /// `MaxAllocatedStorage`, in GiB; absent if AWS does not grow the storage by itself.
+    pub max_storage_gib: Option<i32>,
+    /// `StorageType`.
+    pub storage_type: String,
+    /// `Iops`; absent where the kind of storage has no figure.
+    pub iops: Option<i32>,
+    /// `StorageThroughput`, in MiB a second; likewise.
+    pub throughput: Option<i32>,
+    /// `MultiAZ`.
+    pub multi_az: bool,
+    /// `AutoMinorVersionUpgrade`.
+    pub auto_minor_upgrade: bool,
+    /// `CopyTagsToSnapshot`.
+    pub copy_tags: bool,
+    /// `EnabledCloudwatchLogsExports`.
+    pub log_exports: Vec<String>,
+    /// `CACertificateIdentifier`.
+    pub certificate: String,
+    /// `PerformanceInsightsRetentionPeriod`, in days, while Performance Insights is on.
+    pub insights: Option<i32>,
+    /// `Engine`.
+    pub engine: String,
     /// `StorageEncrypted`.
     pub storage_encrypted: bool,
     /// `KmsKeyId`, always an ARN.
@@ -88,10 +113,19 @@ pub struct Pending {
     pub engine_version: Option<String>,
     /// Storage, in GiB.
     pub storage_gib: Option<i32>,
+    /// Kind of storage.
+    pub storage_type: Option<String>,
+    /// I/O operations a second.
+    pub iops: Option<i32>,
+    /// Throughput, in MiB a second.
+    pub throughput: Option<i32>,
+    /// Whether a standby takes over.
+    pub multi_az: Option<bool>,
+    /// Certificate authority.
+    pub certificate: Option<String>,
     /// Backup retention, in days.
     pub backup_retention: Option<i32>,
-    /// Whether anything else that may disturb users is pending: Multi-AZ, the kind and speed of its storage, a log volume
-    /// of its own, CA, port, identifier, subnet group.
+    /// Whether anything else that may disturb users is pending: a log volume of its own, port, identifier, subnet group.
     pub other: bool,
 }
 
@@ -109,6 +143,13 @@ pub struct ParameterGroup {
 /// The store's own parameter group is named after it and the family it is for.
 pub(super) fn own_group_name(identifier: &str, major: &str) -> String {
     format!("{identifier}-postgres{major}")
+}
+
+/// Whether a group is the store's own, for whatever major version.
+pub(super) fn is_own_group_name(identifier: &str, name: &str) -> bool {
+    name.strip_prefix(identifier)
+        .and_then(|rest| rest.strip_prefix("-postgres"))
+        .is_some_and(|major| major.parse::<u32>().is_ok())
 }
 
 pub(super) async fn observe(object: &ShowCoreDatabase, look: &Look<'_>) -> Result<Seen, Failure> {
@@ -137,8 +178,30 @@ pub(super) async fn observe(object: &ShowCoreDatabase, look: &Look<'_>) -> Resul
             Some(ParameterGroup { name: own_name, parameters, tags })
         }
     };
+    let former_group = former_group(object, look, instance.as_ref()).await?;
     let final_snapshots = if look.deleting { final_snapshots(look).await? } else { Vec::new() };
-    Ok(Seen { instance, used_parameters, own_group, secret, final_snapshots })
+    Ok(Seen { former_group, instance, used_parameters, own_group, secret, final_snapshots })
+}
+
+/// A group of its own that the record names and the instance no longer uses.
+async fn former_group(
+    object: &ShowCoreDatabase,
+    look: &Look<'_>,
+    instance: Option<&Instance>,
+) -> Result<Option<ParameterGroup>, Failure> {
+    let applied = object.status.as_ref().and_then(|status| status.applied.as_ref());
+    let Some(name) = applied.and_then(|applied| applied.get(PARAMETER_GROUP.name)) else { return Ok(None) };
+    let in_use = instance.is_none_or(|instance| instance.parameter_group == *name);
+    if in_use || !is_own_group_name(&look.identifier, name) {
+        return Ok(None);
+    }
+    match parameters(look, name).await? {
+        None => Ok(None),
+        Some(parameters) => {
+            let tags = Some(group_tags(look, name).await?);
+            Ok(Some(ParameterGroup { name: name.clone(), parameters, tags }))
+        }
+    }
 }
 
 async fn instance(look: &Look<'_>) -> Result<Option<Instance>, Failure> {
@@ -159,6 +222,20 @@ fn from_rds(instance: DbInstance) -> Instance {
         class: instance.db_instance_class.unwrap_or_default(),
         engine_version: instance.engine_version.unwrap_or_default(),
         storage_gib: instance.allocated_storage.unwrap_or_default(),
+        max_storage_gib: instance.max_allocated_storage,
+        storage_type: instance.storage_type.unwrap_or_default(),
+        iops: instance.iops,
+        throughput: instance.storage_throughput,
+        multi_az: instance.multi_az.unwrap_or_default(),
+        auto_minor_upgrade: instance.auto_minor_version_upgrade.unwrap_or_default(),
+        copy_tags: instance.copy_tags_to_snapshot.unwrap_or_default(),
+        log_exports: instance.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        certificate: instance.ca_certificate_identifier.unwrap_or_default(),
+        insights: instance
+            .performance_insights_enabled
+            .unwrap_or_default()
+            .then(|| instance.performance_insights_retention_period.unwrap_or_default()),
+        engine: instance.engine.unwrap_or_default(),
         storage_encrypted: instance.storage_encrypted.unwrap_or_default(),
         kms_key: instance.kms_key_id,
         publicly_accessible: instance.publicly_accessible.unwrap_or_default(),
@@ -186,18 +263,18 @@ fn from_rds(instance: DbInstance) -> Instance {
 
 fn pending(values: PendingModifiedValues) -> Pending {
     Pending {
-        other: values.multi_az.is_some()
-            || values.storage_type.is_some()
-            || values.iops.is_some()
-            || values.storage_throughput.is_some()
-            || values.dedicated_log_volume.is_some()
-            || values.ca_certificate_identifier.is_some()
+        other: values.dedicated_log_volume.is_some()
             || values.port.is_some()
             || values.db_instance_identifier.is_some()
             || values.db_subnet_group_name.is_some(),
         class: values.db_instance_class,
         engine_version: values.engine_version,
         storage_gib: values.allocated_storage,
+        storage_type: values.storage_type,
+        iops: values.iops,
+        throughput: values.storage_throughput,
+        multi_az: values.multi_az,
+        certificate: values.ca_certificate_identifier,
         backup_retention: values.backup_retention_period,
     }
 }
@@ -275,12 +352,7 @@ mod tests {
             ("nothing", none(), false),
             ("a password", none().master_user_password("****"), false),
             ("IAM authentication", none().iam_database_authentication_enabled(true), false),
-            ("Multi-AZ", none().multi_az(true), true),
-            ("another kind of storage", none().storage_type("gp3"), true),
-            ("I/O operations", none().iops(3000), true),
-            ("throughput", none().storage_throughput(250), true),
             ("a log volume of its own", none().dedicated_log_volume(true), true),
-            ("another CA", none().ca_certificate_identifier("rds-ca-rsa2048-g1"), true),
             ("another port", none().port(5433), true),
             ("another name", none().db_instance_identifier("other"), true),
             ("another subnet group", none().db_subnet_group_name("private"), true),
@@ -289,11 +361,24 @@ mod tests {
             let instance = DbInstance::builder().pending_modified_values(values.build()).build();
             assert_eq!(from_rds(instance).pending, Pending { other, ..Pending::default() }, "{what}");
         }
-        let overlaid = none().db_instance_class("db.t3.small").engine_version("16.5").allocated_storage(50);
+        let overlaid = none()
+            .db_instance_class("db.t3.small")
+            .engine_version("16.5")
+            .allocated_storage(50)
+            .storage_type("gp3")
+            .iops(3000)
+            .storage_throughput(125)
+            .multi_az(true)
+            .ca_certificate_identifier("rds-ca-rsa4096-g1");
         let expected = Pending {
             class: Some("db.t3.small".into()),
             engine_version: Some("16.5".into()),
             storage_gib: Some(50),
+            storage_type: Some("gp3".into()),
+            iops: Some(3000),
+            throughput: Some(125),
+            multi_az: Some(true),
+            certificate: Some("rds-ca-rsa4096-g1".into()),
             backup_retention: Some(14),
             other: false,
         };

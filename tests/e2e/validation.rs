@@ -90,6 +90,7 @@ fn buckets() -> Vec<Case> {
 
 fn databases() -> Vec<Case> {
     const KIND: &str = "ShowCoreDatabase";
+    let storage = |storage: Value, says| new(KIND, json!({ "storage": storage }), says);
     vec![
         new(KIND, json!({ "identifier": "double--hyphen" }), "identifier begins with a letter"),
         new(KIND, json!({ "region": "x" }), "region must look like eu-central-1"),
@@ -122,8 +123,32 @@ fn databases() -> Vec<Case> {
             KIND,
             json!({ "engineVersion": "16" }),
             json!({ "engineVersion": "17" }),
-            "the major version cannot be changed yet",
+            "engineVersion: another major version needs allowMajorVersionUpgrade: true, and goes up only",
         ),
+        change(
+            KIND,
+            json!({ "engineVersion": "17" }),
+            json!({ "engineVersion": "16", "allowMajorVersionUpgrade": true }),
+            "and goes up only",
+        ),
+        storage(json!({ "sizeGiB": 100, "maxSizeGiB": 105 }), "storage.maxSizeGiB is at least a tenth more"),
+        storage(json!({ "iops": 12000 }), "storage.iops needs storage.type"),
+        storage(json!({ "type": "gp2", "throughput": 500 }), "storage.throughput needs storage.type gp3"),
+        storage(json!({ "type": "io2", "sizeGiB": 100 }), "storage.type io1 and io2 need storage.iops"),
+        storage(json!({ "type": "gp3", "iops": 12000 }), "need storage.sizeGiB of 400 or more"),
+        storage(json!({ "type": "floppy" }), "spec.storage.type: Unsupported value"),
+        new(KIND, json!({ "logExports": ["upgrade", "upgrade"] }), "logExports: each log at most once"),
+        new(
+            KIND,
+            json!({ "performanceInsights": { "retentionDays": 7 } }),
+            "performanceInsights.retentionDays needs performanceInsights.enabled",
+        ),
+        new(
+            KIND,
+            json!({ "performanceInsights": { "enabled": true, "retentionDays": 8 } }),
+            "performanceInsights.retentionDays is 7, 731, or a multiple of 31",
+        ),
+        new(KIND, json!({ "caCertificateIdentifier": "mine" }), "caCertificateIdentifier must look like"),
         change(
             KIND,
             json!({ "engineVersion": "16.8" }),

@@ -1,17 +1,22 @@
 //! The field table of a database, and its fields as wanted and as RDS answers them.
 
+use std::cmp::Ordering;
+
 use super::{Wanted, parameters::parameter_fields};
 use crate::{
-    database::{Instance, Seen},
-    field::{Change, Compared, Field, LeftOut, Row, on, rows},
+    database::{Availability, Instance, Seen, StorageType},
+    field::{ABSENT, Change, Compared, Field, LeftOut, Row, on, rows},
     status::Impact,
 };
 
 const MODIFY: &[&str] = &["rds:ModifyDBInstance"];
 const PARAMETERS: &[&str] = &["rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"];
-/// Where AWS cannot give the major version that the spec says.
-const MAJOR: &str =
-    "a major upgrade or downgrade is not made by the operator yet: set engineVersion to the major version that AWS has";
+/// Where the spec's major version is below what AWS has.
+const DOWN: &str = "AWS cannot go back to an earlier major version: set engineVersion to the major version that AWS has, or restore \
+    a snapshot from before under another identifier";
+/// Where it is above, without leave.
+const UP: &str = "another major version is a way of no return: set allowMajorVersionUpgrade: true for it, or engineVersion to the \
+    major version that AWS has";
 
 rows! {
     /// The field table.
@@ -21,7 +26,14 @@ rows! {
     REGION = Row::own("region", "it is where the instance is looked for").changes(Change::Never);
     ENGINE_VERSION = Row::of("engineVersion", Compared::Version).by(MODIFY).changes(Change::Up).disrupts(Impact::Downtime);
     INSTANCE_CLASS = Row::exact("instanceClass").by(MODIFY).disrupts(Impact::Downtime);
+    MAJOR_UPGRADE = Row::with("allowMajorVersionUpgrade", "engineVersion");
+    ENGINE = Row::exact("engine").always("postgres").fixed();
     SIZE = Row::of("storage.sizeGiB", Compared::Floor).by(MODIFY).changes(Change::Up);
+    MAX_SIZE = Row::exact("storage.maxSizeGiB").by(MODIFY).left_out(LeftOut::Removed);
+    STORAGE_TYPE = Row::exact("storage.type").by(MODIFY).left_out(LeftOut::NotCompared);
+    IOPS = Row::exact("storage.iops").by(MODIFY).left_out(LeftOut::NotCompared);
+    THROUGHPUT = Row::exact("storage.throughput").by(MODIFY).left_out(LeftOut::NotCompared);
+    AVAILABILITY = Row::exact("availability").by(MODIFY);
     DATABASE_NAME = Row::exact("databaseName").fixed().left_out(LeftOut::NotCompared);
     USERNAME = Row::exact("credentials.username").fixed();
     SECRET = Row::own("connectionSecretName", "it names the Secret; a Secret that is lost is made again").changes(Change::Never);
@@ -30,6 +42,12 @@ rows! {
     PUBLIC = Row::exact("publiclyAccessible").always("false").by(MODIFY).security();
     BACKUP_RETENTION = Row::exact("backup.retentionDays").by(MODIFY);
     BACKUP_WINDOW = Row::exact("backup.window").by(MODIFY).left_out(LeftOut::NotCompared);
+    COPY_TAGS = Row::exact("copyTagsToSnapshot").always("on").by(MODIFY);
+    LOG_EXPORTS = Row::of("logExports", Compared::Entries).by(MODIFY).left_out(LeftOut::Removed);
+    INSIGHTS = Row::exact("performanceInsights.enabled").by(MODIFY);
+    INSIGHTS_RETENTION = Row::exact("performanceInsights.retentionDays").by(MODIFY).left_out(LeftOut::NotCompared);
+    CERTIFICATE = Row::exact("caCertificateIdentifier").by(MODIFY).left_out(LeftOut::NotCompared).disrupts(Impact::Reboot);
+    AUTO_MINOR = Row::exact("maintenance.autoMinorVersionUpgrade").by(MODIFY);
     MAINTENANCE_WINDOW = Row::exact("maintenance.window").by(MODIFY).left_out(LeftOut::NotCompared);
     PARAMETERS_OF = Row::of("parameters", Compared::Entries).by(PARAMETERS).left_out(LeftOut::Removed);
     FORCE_SSL = Row::exact("parameters.rds.force_ssl").always("1").by(PARAMETERS).security();
@@ -51,11 +69,17 @@ pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> V
     let version = pending.engine_version.as_ref().unwrap_or(&instance.engine_version);
     let mut engine_version = ENGINE_VERSION.field(&spec.engine_version, version);
     let mut parameters = parameter_fields(wanted, seen, instance);
-    if version_major(version) != Some(spec.major()) {
-        engine_version = engine_version.blocked(MAJOR);
+    // Validation saw the change of the spec; what AWS has may be something else again (rule 11).
+    let way_out = match major(version).cmp(&major(&spec.engine_version)) {
+        Ordering::Greater => Some(DOWN),
+        Ordering::Less if !spec.allow_major_version_upgrade => Some(UP),
+        _ => None,
+    };
+    if let Some(way_out) = way_out {
+        engine_version = engine_version.blocked(way_out);
         // The spec's parameter group is of a family that AWS refuses for this instance.
         for field in parameters.iter_mut().filter(|field| !field.same && field.name != FORCE_SSL.name) {
-            field.blocked = Some(MAJOR.to_owned());
+            field.blocked = Some(way_out.to_owned());
         }
     }
     let mut fields = vec![
@@ -66,8 +90,23 @@ pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> V
         BACKUP_RETENTION
             .field(spec.backup.retention_days, pending.backup_retention.unwrap_or(instance.backup_retention)),
         DELETION_PROTECTION.field(on(spec.deletion_protection), on(instance.deletion_protection)),
+        AVAILABILITY.field(spec.availability.name(), availability(instance).name()),
+        COPY_TAGS.field("on", on(instance.copy_tags)),
+        INSIGHTS.field(on(spec.performance_insights.enabled), on(instance.insights.is_some())),
+        AUTO_MINOR.field(on(spec.maintenance.auto_minor_version_upgrade), on(instance.auto_minor_upgrade)),
+        ENGINE.field("postgres", &instance.engine),
         USERNAME.field(&spec.credentials.username, &instance.master_username),
     ];
+    fields.extend(storage_fields(wanted, instance));
+    let insights = spec.performance_insights.retention_days.filter(|_| instance.insights.is_some());
+    fields.extend(INSIGHTS_RETENTION.optional(insights, instance.insights.unwrap_or_default(), applied));
+    let certificate = pending.certificate.as_ref().unwrap_or(&instance.certificate);
+    fields.extend(CERTIFICATE.optional(spec.ca_certificate_identifier.as_ref(), certificate, applied));
+    let exports =
+        |names: &mut dyn Iterator<Item = &str>| names.map(|name| (name.to_owned(), "on".to_owned())).collect();
+    let wanted_exports = exports(&mut spec.log_exports.iter().map(|log| log.name()));
+    let seen_exports = exports(&mut instance.log_exports.iter().map(String::as_str));
+    fields.extend(LOG_EXPORTS.entries(&wanted_exports, &seen_exports, applied));
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     fields.extend(BACKUP_WINDOW.optional(spec.backup.window.as_ref(), &instance.backup_window, applied));
     fields.extend(MAINTENANCE_WINDOW.optional(spec.maintenance.window.as_ref(), &instance.maintenance_window, applied));
@@ -83,6 +122,29 @@ pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> V
     fields
 }
 
-pub(super) fn version_major(version: &str) -> Option<&str> {
-    version.split('.').next()
+/// Kind and figures of the storage, with what is pending there.
+fn storage_fields(wanted: &Wanted<'_>, instance: &Instance) -> Vec<Field> {
+    let storage = &wanted.spec.storage;
+    let applied = wanted.status.applied.as_ref();
+    let pending = &instance.pending;
+    let figure = |figure: Option<i32>| figure.map_or_else(|| ABSENT.to_owned(), |figure| figure.to_string());
+    let kind = pending.storage_type.as_ref().unwrap_or(&instance.storage_type);
+    [
+        MAX_SIZE.optional(storage.max_size_gib, figure(instance.max_storage_gib), applied),
+        STORAGE_TYPE.optional(storage.type_.map(StorageType::name), kind, applied),
+        IOPS.optional(storage.iops, figure(pending.iops.or(instance.iops)), applied),
+        THROUGHPUT.optional(storage.throughput, figure(pending.throughput.or(instance.throughput)), applied),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn availability(instance: &Instance) -> Availability {
+    if instance.pending.multi_az.unwrap_or(instance.multi_az) { Availability::MultiAz } else { Availability::SingleAz }
+}
+
+/// The major version's number; 0 if there is none.
+pub(super) fn major(version: &str) -> u32 {
+    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     database::{
         Instance, ParameterGroup, Seen, ShowCoreDatabaseSpec,
-        observe::{group_arn, own_group_name},
+        observe::{group_arn, is_own_group_name, own_group_name},
     },
     decision::Verdict,
     error::note,
@@ -59,7 +59,10 @@ pub(super) fn parameter_fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Inst
     if !parameters.is_empty() {
         fields.push(group(&own_name));
         let none = BTreeMap::new();
-        let seen_parameters = seen.own_group.as_ref().map_or(&none, |group| &group.parameters);
+        // Until a major upgrade has its group, the one of the version before says what is in force.
+        let in_force =
+            seen.used_parameters.as_ref().filter(|_| is_own_group_name(wanted.identifier, &instance.parameter_group));
+        let seen_parameters = seen.own_group.as_ref().map(|group| &group.parameters).or(in_force).unwrap_or(&none);
         fields.extend(PARAMETERS_OF.entries(&parameters, seen_parameters, applied));
     } else if uses_own || (!forced && !instance.parameter_group.starts_with("default.")) {
         // The group is no longer wanted, or someone's group lets connections in without TLS.

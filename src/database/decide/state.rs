@@ -1,6 +1,6 @@
 //! What AWS's answers about an instance come to: whether it serves, and how it is encrypted.
 
-use super::{Wanted, fields::version_major};
+use super::{Wanted, fields::major};
 use crate::{
     database::{Instance, Seen},
     decision::{Encrypted, Verdict},
@@ -116,8 +116,7 @@ pub(super) fn resource(wanted: &Wanted<'_>, instance: &Instance) -> ResourceStat
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html>
 pub(super) fn tls_enforced(seen: &Seen) -> bool {
     let set = seen.used_parameters.as_ref().and_then(|parameters| parameters.get("rds.force_ssl"));
-    let major =
-        seen.instance.as_ref().and_then(|instance| version_major(&instance.engine_version)?.parse::<u32>().ok());
+    let major = seen.instance.as_ref().map(|instance| major(&instance.engine_version));
     set.map_or(major.is_none_or(|major| major >= 15), |value| value == "1")
 }
 

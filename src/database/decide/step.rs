@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Wanted, parameters::wanted_group};
+use super::{Changes, Wanted};
 use crate::{
     conditions::CREDENTIALS, connection::Connection, database::Instance, decision, drift::tag_changes, status::Impact,
 };
@@ -86,6 +86,16 @@ pub struct CreateInstance {
     pub class: String,
     /// Storage, in GiB.
     pub storage_gib: i32,
+    /// Up to which size AWS grows the storage, in GiB.
+    pub max_storage_gib: Option<i32>,
+    /// Kind of storage.
+    pub storage_type: Option<&'static str>,
+    /// I/O operations a second.
+    pub iops: Option<i32>,
+    /// Throughput, in MiB a second.
+    pub throughput: Option<i32>,
+    /// Whether a standby takes over.
+    pub multi_az: bool,
     /// Master user.
     pub username: String,
     /// The Secret whose password is sent.
@@ -106,102 +116,16 @@ pub struct CreateInstance {
     pub maintenance_window: Option<String>,
     /// Deletion protection.
     pub deletion_protection: bool,
+    /// Whether AWS makes minor upgrades by itself.
+    pub auto_minor_upgrade: bool,
+    /// Logs to export.
+    pub log_exports: Vec<&'static str>,
+    /// Certificate authority.
+    pub certificate: Option<String>,
+    /// Performance Insights, with the days that its data is kept.
+    pub insights: Option<Option<i32>>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
-}
-
-/// What a modification changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Class. Disruptive.
-    pub class: Option<String>,
-    /// Version. Disruptive.
-    pub engine_version: Option<String>,
-    /// Storage, in GiB.
-    pub storage_gib: Option<i32>,
-    /// Backup retention, in days.
-    pub backup_retention: Option<i32>,
-    /// Backup window.
-    pub backup_window: Option<String>,
-    /// Maintenance window.
-    pub maintenance_window: Option<String>,
-    /// Security groups.
-    pub security_groups: Option<Vec<String>>,
-    /// Deletion protection.
-    pub deletion_protection: Option<bool>,
-    /// Takes the public address away.
-    pub private: bool,
-    /// Parameter group; takes effect at the next reboot.
-    pub parameter_group: Option<String>,
-}
-
-impl Changes {
-    /// The changes that the named fields need.
-    pub(super) fn of(names: &[&str], wanted: &Wanted<'_>, instance: &Instance) -> Self {
-        let spec = wanted.spec;
-        let has = |name: &str| names.contains(&name);
-        let group = wanted_group(wanted);
-        // A group of ours that lets connections in without TLS is mended in place, by its parameters.
-        let regroup = has("parameterGroup") && instance.parameter_group != group;
-        Self {
-            class: has("instanceClass").then(|| spec.instance_class.clone()),
-            engine_version: has("engineVersion").then(|| spec.engine_version.clone()),
-            storage_gib: has("storage.sizeGiB").then_some(spec.storage.size_gib),
-            backup_retention: has("backup.retentionDays").then_some(spec.backup.retention_days),
-            backup_window: spec.backup.window.clone().filter(|_| has("backup.window")),
-            maintenance_window: spec.maintenance.window.clone().filter(|_| has("maintenance.window")),
-            security_groups: spec.network.security_group_ids.clone().filter(|_| has("network.securityGroupIDs")),
-            deletion_protection: has("deletionProtection").then_some(spec.deletion_protection),
-            private: has("publiclyAccessible"),
-            parameter_group: regroup.then_some(group),
-        }
-    }
-
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether the store's users notice.
-    pub fn is_disruptive(&self) -> bool {
-        self.class.is_some() || self.engine_version.is_some()
-    }
-
-    /// The disruptive changes and the calm ones.
-    pub(super) fn split(self) -> (Self, Self) {
-        let disruptive = Self { class: self.class, engine_version: self.engine_version, ..Self::default() };
-        (disruptive, Self { class: None, engine_version: None, ..self })
-    }
-
-    /// Calm changes together with disruptive ones.
-    pub(super) fn join(self, disruptive: Self) -> Self {
-        Self { class: disruptive.class, engine_version: disruptive.engine_version, ..self }
-    }
-
-    /// The fields of the spec that these changes are about.
-    pub(super) fn fields(&self) -> Vec<&'static str> {
-        self.named().into_iter().map(|(field, _)| field).collect()
-    }
-
-    fn named(&self) -> Vec<(&'static str, String)> {
-        let text = |value: &Option<String>| value.clone();
-        let number = |value: Option<i32>| value.map(|value| value.to_string());
-        [
-            ("instanceClass", text(&self.class)),
-            ("engineVersion", text(&self.engine_version)),
-            ("storage.sizeGiB", number(self.storage_gib)),
-            ("backup.retentionDays", number(self.backup_retention)),
-            ("backup.window", text(&self.backup_window)),
-            ("maintenance.window", text(&self.maintenance_window)),
-            ("network.securityGroupIDs", self.security_groups.as_ref().map(|groups| groups.join(", "))),
-            ("deletionProtection", self.deletion_protection.map(|on| if on { "on" } else { "off" }.to_owned())),
-            ("publiclyAccessible", self.private.then(|| "false".to_owned())),
-            ("parameterGroup", text(&self.parameter_group)),
-        ]
-        .into_iter()
-        .filter_map(|(field, value)| Some((field, value?)))
-        .collect()
-    }
 }
 
 impl decision::Step for Step {
@@ -232,9 +156,7 @@ impl decision::Step for Step {
             }
             Self::DeleteParameterGroup { name } => vec![format!("delete the parameter group {name}")],
             Self::Create(_) => vec!["create the instance".into()],
-            Self::Modify(changes) => {
-                changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect()
-            }
+            Self::Modify(changes) => changes.in_words(),
             Self::SendPassword { .. } => vec!["send the password of the connection Secret".into()],
             Self::AddTags { tags, .. } => pairs(tags),
             Self::RemoveTags { keys, .. } => keys.iter().map(|key| format!("{key}: absent")).collect(),
@@ -248,7 +170,7 @@ impl decision::Step for Step {
 
     fn impact(&self) -> Impact {
         match self {
-            Self::Modify(changes) if changes.is_disruptive() => Impact::Downtime,
+            Self::Modify(changes) => changes.impact(),
             Self::Reboot => Impact::Reboot,
             _ => Impact::None,
         }

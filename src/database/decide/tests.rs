@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Changes, CreateInstance, Step, decide};
+use super::{Changes, CreateInstance, Step, Volume, decide};
 use crate::{
     conditions::{self, CREDENTIALS},
     connection::{Connection, SecretSeen},
@@ -19,6 +19,7 @@ use crate::{
 mod changes;
 mod parameters;
 mod removal;
+mod upgrade;
 
 const KIND: &str = "ShowCoreDatabase";
 const ARN: &str = "arn:aws:rds:eu-central-1:111122223333:db:shop";
@@ -60,6 +61,13 @@ fn instance() -> Instance {
         class: "db.t3.micro".into(),
         engine_version: "16.4".into(),
         storage_gib: 20,
+        storage_type: "gp3".into(),
+        iops: Some(3000),
+        throughput: Some(125),
+        auto_minor_upgrade: true,
+        copy_tags: true,
+        certificate: "rds-ca-rsa2048-g1".into(),
+        engine: "postgres".into(),
         storage_encrypted: true,
         kms_key: Some(KEY.into()),
         publicly_accessible: false,
@@ -77,6 +85,7 @@ fn instance() -> Instance {
         db_name: Some("shop".into()),
         tags: tagged(KIND, &[("team", "core"), ("theirs", "kept")]),
         pending: Pending::default(),
+        ..Instance::default()
     }
 }
 
@@ -103,7 +112,14 @@ fn secret(uid: &str, connection: Connection) -> SecretSeen {
 }
 
 fn nothing() -> Seen {
-    Seen { instance: None, used_parameters: None, own_group: None, secret: SecretSeen::Absent, final_snapshots: vec![] }
+    Seen {
+        instance: None,
+        used_parameters: None,
+        own_group: None,
+        former_group: None,
+        secret: SecretSeen::Absent,
+        final_snapshots: vec![],
+    }
 }
 
 fn present() -> Seen {
@@ -149,6 +165,11 @@ fn created(parameter_group: Option<&str>) -> Step {
         engine_version: "16.4".into(),
         class: "db.t3.micro".into(),
         storage_gib: 20,
+        max_storage_gib: None,
+        storage_type: None,
+        iops: None,
+        throughput: None,
+        multi_az: false,
         username: "app".into(),
         secret_uid: "s1".into(),
         database_name: Some("shop".into()),
@@ -159,6 +180,10 @@ fn created(parameter_group: Option<&str>) -> Step {
         backup_window: Some("03:00-04:00".into()),
         maintenance_window: Some(WINDOW.into()),
         deletion_protection: true,
+        auto_minor_upgrade: true,
+        log_exports: vec![],
+        certificate: None,
+        insights: None,
         tags: tagged(KIND, &[("team", "core")]),
     }))
 }
@@ -444,7 +469,10 @@ fn a_full_instance_takes_more_storage_and_nothing_else() {
         (
             "more is asked",
             decided(&bigger, &full),
-            stalled().doing(vec![modify(Changes { storage_gib: Some(40), ..Changes::default() })]),
+            stalled().doing(vec![modify(Changes {
+                volume: Volume { gib: Some(40), ..Volume::default() },
+                ..Changes::default()
+            })]),
         ),
         ("nothing more is asked", decided(&settled(), &full), stalled()),
     ]);

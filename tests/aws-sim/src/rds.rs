@@ -194,7 +194,19 @@ impl Rds {
         self.tick(now, &durations);
     }
 
-    /// Grows the storage, as storage autoscaling does.
+    /// Changes what AWS sets at creation and no call changes: `Engine`, `MasterUsername`, `DBName` or `DBSubnetGroupName`.
+    pub fn set_unchangeable(&mut self, region: &str, identifier: &str, member: &str, value: &str) {
+        let instance = self.instance(region, identifier);
+        match member {
+            "Engine" => value.clone_into(&mut instance.engine),
+            "MasterUsername" => value.clone_into(&mut instance.master_username),
+            "DBName" => instance.database = Some(value.to_owned()),
+            "DBSubnetGroupName" => value.clone_into(&mut instance.subnet_group),
+            other => panic!("{other} can be changed, or is not known"),
+        }
+    }
+
+    /// Sets the storage, as storage autoscaling grows it.
     pub fn grow_storage(&mut self, region: &str, identifier: &str, gib: i64) {
         self.instance(region, identifier).storage.allocated = gib;
     }

@@ -1,7 +1,10 @@
 //! A changed spec, drift of each field, and when a change may happen.
 
 use super::*;
-use crate::testing::{SUNDAY, WEDNESDAY};
+use crate::{
+    database::{Availability, LogExport, PerformanceInsights, StorageType},
+    testing::{SUNDAY, WEDNESDAY},
+};
 
 fn but(change: impl FnOnce(&mut ShowCoreDatabaseSpec)) -> Object {
     settled().but(|scene| change(&mut scene.spec))
@@ -11,6 +14,10 @@ fn one(change: impl FnOnce(&mut Changes)) -> Step {
     let mut changes = Changes::default();
     change(&mut changes);
     modify(changes)
+}
+
+fn volume(change: impl FnOnce(&mut Volume)) -> Step {
+    one(|changes| change(&mut changes.volume))
 }
 
 fn bigger() -> Step {
@@ -31,7 +38,49 @@ fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
         (
             "more storage",
             but(|spec| spec.storage.size_gib = 50),
-            calm().doing(vec![one(|changes| changes.storage_gib = Some(50))]),
+            calm().doing(vec![volume(|volume| volume.gib = Some(50))]),
+        ),
+        (
+            "room for AWS to grow it",
+            but(|spec| spec.storage.max_size_gib = Some(100)),
+            calm().doing(vec![one(|changes| changes.max_storage_gib = Some(100))]),
+        ),
+        (
+            "another kind of storage, with its figures",
+            but(|spec| {
+                spec.storage.type_ = Some(StorageType::Io2);
+                spec.storage.iops = Some(5000);
+            }),
+            calm().doing(vec![volume(|volume| (volume.type_, volume.iops) = (Some("io2"), Some(5000)))]),
+        ),
+        (
+            "a standby",
+            but(|spec| spec.availability = Availability::MultiAz),
+            calm().doing(vec![one(|changes| changes.multi_az = Some(true))]),
+        ),
+        (
+            "no minor upgrades",
+            but(|spec| spec.maintenance.auto_minor_version_upgrade = false),
+            calm().doing(vec![one(|changes| changes.auto_minor_upgrade = Some(false))]),
+        ),
+        (
+            "a log",
+            but(|spec| spec.log_exports = vec![LogExport::Postgresql]),
+            calm().doing(vec![one(|changes| changes.logs_on = ["postgresql".to_owned()].into())]),
+        ),
+        (
+            "insights",
+            but(|spec| {
+                spec.performance_insights = PerformanceInsights { enabled: true, retention_days: Some(31) };
+            }),
+            calm().doing(vec![one(|changes| {
+                (changes.insights, changes.insights_retention) = (Some(true), Some(31));
+            })]),
+        ),
+        (
+            "another CA: a restart",
+            but(|spec| spec.ca_certificate_identifier = Some("rds-ca-ecc384-g1".into())),
+            calm().holding(vec![one(|changes| changes.certificate = Some("rds-ca-ecc384-g1".into()))]),
         ),
         ("retention", but(|spec| spec.backup.retention_days = 14), calm().doing(vec![retention(14)])),
         (
@@ -112,8 +161,17 @@ fn drifts() -> Vec<(&'static str, Seen, Vec<Step>, bool)> {
     let tags = |value| Step::AddTags { arn: ARN.into(), tags: map(&[("team", value)]) };
     vec![
         ("publiclyAccessible", with(|i| i.publicly_accessible = true), vec![one(|c| c.private = true)], true),
-        ("storage.sizeGiB", with(|i| i.storage_gib = 10), vec![one(|c| c.storage_gib = Some(20))], false),
+        ("storage.sizeGiB", with(|i| i.storage_gib = 10), vec![volume(|v| v.gib = Some(20))], false),
         ("backup.retentionDays", with(|i| i.backup_retention = 1), vec![retention(7)], false),
+        ("availability", with(|i| i.multi_az = true), vec![one(|c| c.multi_az = Some(false))], false),
+        ("copyTagsToSnapshot", with(|i| i.copy_tags = false), vec![one(|c| c.copy_tags = true)], false),
+        (
+            "maintenance.autoMinorVersionUpgrade",
+            with(|i| i.auto_minor_upgrade = false),
+            vec![one(|c| c.auto_minor_upgrade = Some(true))],
+            false,
+        ),
+        ("performanceInsights.enabled", with(|i| i.insights = Some(7)), vec![one(|c| c.insights = Some(false))], false),
         (
             "deletionProtection",
             with(|i| i.deletion_protection = false),
@@ -318,4 +376,44 @@ fn pending_values_are_overlaid_and_nothing_is_sent_beside_something_disruptive()
             calm().doing(vec![Step::SendPassword { secret_uid: "s2".into() }]),
         ),
     ]);
+}
+
+/// Where the spec names nothing, AWS's own value is no drift; what was ours and left the spec goes.
+#[test]
+fn what_the_spec_leaves_out_is_left_alone_unless_it_was_ours() {
+    let theirs = with(|instance| {
+        instance.max_storage_gib = Some(100);
+        instance.storage_type = "io2".into();
+        instance.iops = Some(5000);
+        instance.log_exports = vec!["upgrade".into()];
+        instance.certificate = "rds-ca-ecc384-g1".into();
+    });
+    let ours = settled_as(
+        spec(json!({ "storage": { "sizeGiB": 20, "maxSizeGiB": 100 }, "logExports": ["upgrade"] })),
+        &theirs,
+    );
+    let left = ours.but(|scene| scene.spec = settled().spec);
+    let off = one(|changes| {
+        changes.max_storage_gib = Some(20);
+        changes.logs_off = ["upgrade".to_owned()].into();
+    });
+    check(vec![
+        ("never ours", decided(&settled(), &theirs), calm()),
+        ("ours, and gone from the spec", decided(&left, &theirs), calm().doing(vec![off])),
+    ]);
+}
+
+#[test]
+fn kind_and_figures_of_storage_wait_while_it_is_optimised() {
+    let faster = but(|spec| {
+        spec.storage.type_ = Some(StorageType::Io2);
+        spec.storage.iops = Some(5000);
+    });
+    let waits = decided(&faster, &with_status("storage-optimization"));
+    assert_eq!((waits.steps, waits.working.map(|why| why.reason)), (vec![], Some("WaitingForAWS")));
+    let pending = with(|instance| {
+        instance.pending.storage_type = Some("io2".into());
+        instance.pending.iops = Some(5000);
+    });
+    check(vec![("what is pending already is not sent again", decided(&faster, &pending), calm())]);
 }

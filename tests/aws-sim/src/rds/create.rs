@@ -15,7 +15,7 @@ use crate::error::AwsError;
 use crate::log::digest;
 
 /// The parameters that are acted on.
-const SERVED: [&str; 34] = [
+const SERVED: [&str; 35] = [
     "AllocatedStorage",
     "AutoMinorVersionUpgrade",
     "AvailabilityZone",
@@ -43,6 +43,7 @@ const SERVED: [&str; 34] = [
     "MaxAllocatedStorage",
     "MonitoringInterval",
     "MultiAZ",
+    "PerformanceInsightsRetentionPeriod",
     "Port",
     "PreferredBackupWindow",
     "PreferredMaintenanceWindow",
@@ -81,6 +82,7 @@ impl Region {
         let parameter_group = self.parameter_group_for(text("DBParameterGroupName"), &engine_version)?;
         let instance = Instance {
             resource_id,
+            engine: "postgres".to_owned(),
             class,
             storage,
             max_storage,
@@ -107,6 +109,7 @@ impl Region {
             iam_authentication: call.flag("EnableIAMDatabaseAuthentication").unwrap_or(false),
             logs: rules::log_types(call.list("EnableCloudwatchLogsExports"))?,
             certificate: rules::certificate(text("CACertificateIdentifier").unwrap_or("rds-ca-rsa2048-g1"))?,
+            insights: rules::insights(call, None)?,
             tags: rules::tags(call.list("Tags"))?,
             engine_version,
             identifier: identifier.clone(),
@@ -154,10 +157,8 @@ fn unserved_wishes(call: &Call<'_>) -> Result<(), AwsError> {
         }
         return Err(AwsError::not_implemented("ManageMasterUserPassword of rds:CreateDBInstance"));
     }
-    for name in ["EnablePerformanceInsights", "DedicatedLogVolume"] {
-        if call.flag(name) == Some(true) {
-            return Err(AwsError::not_implemented(format!("{name} of rds:CreateDBInstance")));
-        }
+    if call.flag("DedicatedLogVolume") == Some(true) {
+        return Err(AwsError::not_implemented("DedicatedLogVolume of rds:CreateDBInstance"));
     }
     if call.integer("MonitoringInterval").is_some_and(|seconds| seconds != 0) {
         return Err(AwsError::not_implemented("MonitoringInterval of rds:CreateDBInstance"));

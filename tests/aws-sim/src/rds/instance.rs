@@ -26,6 +26,7 @@ pub(super) struct Instance {
     pub(super) identifier: String,
     pub(super) resource_id: String,
     pub(super) class: String,
+    pub(super) engine: String,
     pub(super) engine_version: String,
     pub(super) master_username: String,
     pub(super) password_digest: String,
@@ -51,6 +52,8 @@ pub(super) struct Instance {
     pub(super) iam_authentication: bool,
     pub(super) logs: Vec<String>,
     pub(super) certificate: String,
+    /// Days that the data of Performance Insights is kept, while it is on.
+    pub(super) insights: Option<i64>,
     pub(super) tags: Tags,
     /// When its creation ended; only then it has an endpoint.
     pub(super) created: Option<Timestamp>,
@@ -298,7 +301,7 @@ impl Instance {
             "DbiResourceId": self.resource_id,
             "DBInstanceClass": self.class,
             "DBInstanceStatus": self.status(call.now),
-            "Engine": "postgres",
+            "Engine": self.engine,
             "EngineVersion": self.engine_version,
             "EngineLifecycleSupport": "open-source-rds-extended-support",
             "LicenseModel": "postgresql-license",
@@ -333,7 +336,7 @@ impl Instance {
             "CopyTagsToSnapshot": self.copy_tags,
             "IAMDatabaseAuthenticationEnabled": self.iam_authentication,
             "MonitoringInterval": 0,
-            "PerformanceInsightsEnabled": false,
+            "PerformanceInsightsEnabled": self.insights.is_some(),
             "DatabaseInsightsMode": "standard",
             "CustomerOwnedIpEnabled": false,
             "CACertificateIdentifier": self.certificate,
@@ -352,6 +355,9 @@ impl Instance {
         set("DBName", self.database.clone().map(Value::from));
         set("Iops", self.storage.iops.map(Value::from));
         set("MaxAllocatedStorage", self.max_storage.map(Value::from));
+        set("PerformanceInsightsRetentionPeriod", self.insights.map(Value::from));
+        // Without a key it is the account's `aws/rds` key too.
+        set("PerformanceInsightsKMSKeyId", self.insights.map(|_| call.managed_key("rds").into()));
         set("KmsKeyId", self.kms_key.clone().map(Value::from));
         set("EnabledCloudwatchLogsExports", (!self.logs.is_empty()).then(|| json!(self.logs)));
         set("InstanceCreateTime", self.created.map(|time| time.to_string().into()));

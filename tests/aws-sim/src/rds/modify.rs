@@ -16,7 +16,7 @@ use crate::clock::after;
 use crate::error::AwsError;
 use crate::log::digest;
 
-const SERVED: [&str; 28] = [
+const SERVED: [&str; 30] = [
     "AllocatedStorage",
     "AllowMajorVersionUpgrade",
     "ApplyImmediately",
@@ -32,12 +32,14 @@ const SERVED: [&str; 28] = [
     "DBPortNumber",
     "DeletionProtection",
     "EnableIAMDatabaseAuthentication",
+    "EnablePerformanceInsights",
     "EngineVersion",
     "Iops",
     "MasterUserPassword",
     "MaxAllocatedStorage",
     "MultiAZ",
     "NewDBInstanceIdentifier",
+    "PerformanceInsightsRetentionPeriod",
     "PreferredBackupWindow",
     "PreferredMaintenanceWindow",
     "PubliclyAccessible",
@@ -234,6 +236,7 @@ fn settings_at_once(call: &Call<'_>, instance: &Instance) -> Result<Instance, Aw
     set("DeletionProtection", &mut changed.deletion_protection);
     set("PubliclyAccessible", &mut changed.public);
     set("EnableIAMDatabaseAuthentication", &mut changed.iam_authentication);
+    changed.insights = rules::insights(call, instance.insights)?;
     if let Some(groups) = rules::security_groups(call)? {
         changed.security_groups = groups;
     }

@@ -115,6 +115,21 @@ pub(super) fn port(port: i64) -> Result<i64, AwsError> {
     }
 }
 
+/// Days that the data of Performance Insights is kept after this call: 7, months of 31 days, or 731.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.cost.html>
+pub(super) fn insights(call: &Call<'_>, now: Option<i64>) -> Result<Option<i64>, AwsError> {
+    let on = call.flag("EnablePerformanceInsights").unwrap_or(now.is_some());
+    match call.integer("PerformanceInsightsRetentionPeriod") {
+        Some(_) if !on => {
+            Err(combination("To specify PerformanceInsightsRetentionPeriod you must enable Performance Insights."))
+        }
+        Some(days) if days != 7 && days != 731 && !(days % 31 == 0 && (31..=713).contains(&days)) => {
+            Err(invalid(format!("Invalid Performance Insights retention period: {days}.")))
+        }
+        days => Ok(on.then_some(days.or(now).unwrap_or(7))),
+    }
+}
+
 /// Every well-formed security group id exists.
 pub(super) fn security_groups(call: &Call<'_>) -> Result<Option<Vec<String>>, AwsError> {
     let Some(ids) = call.list("VpcSecurityGroupIds") else { return Ok(None) };

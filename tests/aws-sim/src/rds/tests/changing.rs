@@ -285,3 +285,22 @@ fn tags_change_in_every_state() {
         assert_eq!(bench.code("ListTagsForResource", json!({"ResourceName": resource})), code, "{resource}");
     }
 }
+
+#[test]
+fn performance_insights_is_switched_at_once_and_kept_for_days_that_aws_knows() {
+    let bench = Bench::new();
+    bench.available(json!({}));
+    assert_eq!(bench.show()["PerformanceInsightsEnabled"], false);
+    let on = |days: i64| json!({"EnablePerformanceInsights": true, "PerformanceInsightsRetentionPeriod": days});
+    assert_eq!(bench.modify_code(json!({"PerformanceInsightsRetentionPeriod": 7})), "InvalidParameterCombination");
+    assert_eq!(bench.modify_code(on(8)), "InvalidParameterValue");
+    bench.modify(on(62)).unwrap();
+    let shown = bench.show();
+    assert_eq!(
+        (&shown["PerformanceInsightsEnabled"], &shown["PerformanceInsightsRetentionPeriod"]),
+        (&true.into(), &62.into())
+    );
+    assert!(shown["PerformanceInsightsKMSKeyId"].as_str().unwrap().starts_with("arn:aws:kms:"));
+    bench.modify(json!({"EnablePerformanceInsights": false})).unwrap();
+    assert_eq!(bench.show()["PerformanceInsightsRetentionPeriod"], serde_json::Value::Null);
+}
