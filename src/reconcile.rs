@@ -5,7 +5,11 @@
 //!           AWS, Secret  pure     status, Events                    one step of the plan at a time
 //! ```
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -72,7 +76,9 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: Arc<Contex
     let uid = object.uid().unwrap_or_default();
     let (namespace, object_name) = (object.namespace().unwrap_or_default(), object.name_any());
     let span = tracing::info_span!("pass", kind = K::KIND, namespace, object = object_name);
+    let begun = Instant::now();
     let result = tokio::time::timeout(cx.timing.pass, pass(&cx, object)).instrument(span.clone()).await;
+    cx.metrics.took(K::KIND, begun.elapsed());
     let _entered = span.enter();
     let (outcome, delay) = match result {
         Ok(Ok(None)) => {

@@ -46,6 +46,7 @@ pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention:
         .await
         .map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
     remember(cx, &written);
+    cx.metrics.drift(K::KIND, before, written.status());
     for telling in conditions::events(before, written.status()) {
         tell(cx, &written, &telling).await;
     }
