@@ -1,19 +1,26 @@
 //! The only list of kinds.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, CustomResourceExt, Resource,
+    Api, CustomResourceExt, Resource, ResourceExt,
     core::DeserializeGuard,
-    runtime::{Controller, WatchStreamExt, controller, predicates, reflector, utils::Predicate, watcher},
+    runtime::{
+        Controller, WatchStreamExt,
+        controller::Action,
+        predicates,
+        reflector::{self, ObjectRef, Store},
+        utils::Predicate,
+        watcher,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     bucket::ShowCoreBucket, cache::ShowCoreCache, context::Context, database::ShowCoreDatabase, field::Row, kind::Kind,
-    reconcile::reconcile,
+    metrics::census, passes::Passes, reconcile::reconcile,
 };
 
 macro_rules! kinds {
@@ -36,9 +43,6 @@ macro_rules! kinds {
 }
 
 kinds![ShowCoreDatabase, ShowCoreCache, ShowCoreBucket];
-
-/// Passes of one kind that run at once.
-const CONCURRENCY: u16 = 16;
 
 /// The CRD of a kind. Its status begins with `observedGeneration: -1`, so that nothing counts as ready before it was
 /// looked at (kstatus).
@@ -66,6 +70,8 @@ pub struct Control {
     pub run: BoxFuture<'static, ()>,
     /// Ends when the objects that are there have been listed.
     pub listed: BoxFuture<'static, ()>,
+    /// Its passes: which run, and which wait.
+    pub passes: Arc<Passes>,
 }
 
 fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
@@ -82,11 +88,20 @@ fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
         .reflect(writer)
         .applied_objects()
         .predicate_filter(wakes, kube::runtime::PredicateConfig::default());
-    let listed = reader.clone();
+    let passes = Arc::new(Passes::new(K::KIND, cx.metrics.clone(), stop.clone()));
+    let (listed, counted, newest, turns) = (reader.clone(), reader.clone(), reader.clone(), passes.clone());
+    cx.metrics.count_objects(K::KIND, move || {
+        let objects = counted.state();
+        census(objects.iter().map(|object| object.0.as_ref().ok().map(Kind::status)))
+    });
+    // The controller lets every object that is due begin; each then waits for its turn.
     let run = Controller::for_stream(stream, reader)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile::<K>, |_, never, _| match *never {}, cx)
+        .run(
+            move |object, cx| in_turn::<K>(object, cx, newest.clone(), turns.clone()),
+            |_, never, _| match *never {},
+            cx,
+        )
         .for_each(|result| async move {
             if let Err(error) = result {
                 tracing::warn!(kind = K::KIND, %error, "the watch had a failure; it begins again");
@@ -96,7 +111,25 @@ fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
         // It fails when the writer is gone: the operator is stopping.
         let _ = listed.wait_until_ready().await;
     };
-    Control { run: run.boxed(), listed: listed.boxed() }
+    Control { run: run.boxed(), listed: listed.boxed(), passes }
+}
+
+/// One pass of this object when its turn comes, with the object as it is then.
+async fn in_turn<K: Kind>(
+    object: Arc<DeserializeGuard<K>>,
+    cx: Arc<Context>,
+    objects: Store<DeserializeGuard<K>>,
+    turns: Arc<Passes>,
+) -> Result<Action, Infallible> {
+    let reference = ObjectRef::from_obj(&*object);
+    let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let failing = cx.memory.failures(&object.uid().unwrap_or_default()) > 0;
+    drop(object);
+    let pass = async || match objects.get(&reference) {
+        Some(object) => reconcile(object, cx).await,
+        None => Ok(Action::await_change()),
+    };
+    turns.run(&name, failing, pass).await.unwrap_or_else(|| Ok(Action::await_change()))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that kube's predicates have")]
