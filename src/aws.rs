@@ -3,21 +3,27 @@
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use aws_smithy_http_client::{
-    Builder,
+    ConnectorBuilder,
+    proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::client::{
+    http::{SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::HttpResponse,
+    result::SdkError,
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::{
     error::{Class, Failure},
+    fence::Fence,
     metrics::Metrics,
     ownership::Place,
 };
@@ -38,7 +44,9 @@ pub struct Options {
 pub struct Aws {
     config: SdkConfig,
     clients: Mutex<HashMap<String, Clients>>,
-    identity: tokio::sync::Mutex<Option<Identity>>,
+    identity: Mutex<Option<Identity>>,
+    /// One who asks in each region: where STS does not answer, only that region's objects wait.
+    asking: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Whose credentials the process has.
@@ -47,6 +55,12 @@ struct Identity {
     account_id: String,
     partition: String,
     asked: Instant,
+}
+
+impl Identity {
+    fn place(self, region: &str) -> Place {
+        Place { account_id: self.account_id, partition: self.partition, region: region.to_owned() }
+    }
 }
 
 /// How far an earlier answer of STS's is trusted.
@@ -73,31 +87,32 @@ pub struct Clients {
 }
 
 impl Aws {
-    /// Loads the configuration as every AWS SDK does.
-    pub async fn load(options: Options) -> anyhow::Result<Self> {
+    /// Loads the configuration as every AWS SDK does. The clients send nothing while the fence is closed.
+    pub async fn load(options: Options, fence: &Fence) -> anyhow::Result<Self> {
         // One call may take 30 s with its retries, within the deadline of a pass.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(12))
             .operation_timeout(Duration::from_secs(30))
             .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        let mut trust = TrustStore::default();
+        if let Some(file) = options.ca_bundle {
+            let pem =
+                std::fs::read(&file).map_err(|error| anyhow::anyhow!("AWS_CA_BUNDLE: {}: {error}", file.display()))?;
+            trust = trust.with_pem_certificate(pem);
+        }
+        let http = http_client(TlsContext::builder().with_trust_store(trust).build()?);
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).http_client(http.clone());
         if let Some(region) = options.region {
             loader = loader.region(Region::new(region));
         }
         if let Some(url) = options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        if let Some(file) = options.ca_bundle {
-            let pem =
-                std::fs::read(&file).map_err(|error| anyhow::anyhow!("AWS_CA_BUNDLE: {}: {error}", file.display()))?;
-            let trust = TrustStore::default().with_pem_certificate(pem);
-            let tls = TlsContext::builder().with_trust_store(trust).build()?;
-            loader = loader.http_client(
-                Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls).build_https(),
-            );
-        }
-        Ok(Self { config: loader.load().await, clients: Mutex::default(), identity: tokio::sync::Mutex::default() })
+        // What looks for the region and for credentials asks only, so it needs no fence.
+        let config = loader.load().await.into_builder().http_client(fence.aws(http)).build();
+        Ok(Self { config, clients: Mutex::default(), identity: Mutex::default(), asking: Mutex::default() })
     }
 
     /// The process's own region, if it has one.
@@ -107,7 +122,7 @@ impl Aws {
 
     /// The clients of a region.
     pub fn clients(&self, region: &str) -> Clients {
-        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut clients = lock(&self.clients);
         clients
             .entry(region.to_owned())
             .or_insert_with(|| {
@@ -126,15 +141,21 @@ impl Aws {
 
     /// Where the operator acts, in this region: asked of STS.
     pub async fn place(&self, region: &str, metrics: &Metrics, trust: Trust) -> Result<Place, Failure> {
-        let mut known = self.identity.lock().await;
-        let recent = known.as_ref().filter(|identity| trust == Trust::Recent && identity.asked.elapsed() < RECENT);
-        let identity = if let Some(identity) = recent {
-            identity.clone()
-        } else {
-            let identity = self.ask(region, metrics).await?;
-            known.insert(identity).clone()
+        let recent = || {
+            let known = lock(&self.identity).clone();
+            known.filter(|identity| trust == Trust::Recent && identity.asked.elapsed() < RECENT)
         };
-        Ok(Place { account_id: identity.account_id, partition: identity.partition, region: region.to_owned() })
+        if let Some(identity) = recent() {
+            return Ok(identity.place(region));
+        }
+        let asking = lock(&self.asking).entry(region.to_owned()).or_default().clone();
+        let _alone = asking.lock().await;
+        if let Some(identity) = recent() {
+            return Ok(identity.place(region));
+        }
+        let identity = self.ask(region, metrics).await?;
+        *lock(&self.identity) = Some(identity.clone());
+        Ok(identity.place(region))
     }
 
     async fn ask(&self, region: &str, metrics: &Metrics) -> Result<Identity, Failure> {
@@ -155,6 +176,29 @@ impl Aws {
         let account_id = answer.account().unwrap_or_default().to_owned();
         Ok(Identity { account_id, partition: partition.to_owned(), asked: Instant::now() })
     }
+}
+
+/// The SDKs' usual HTTP client, with this trust store: like theirs it heeds the usual proxy variables.
+fn http_client(tls: TlsContext) -> SharedHttpClient {
+    // Each set of timeouts has a connector, and so a pool of connections, of its own.
+    let connectors: Mutex<HashMap<_, SharedHttpConnector>> = Mutex::default();
+    http_client_fn(move |settings, components| {
+        let make = || {
+            let mut builder = ConnectorBuilder::default()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(tls.clone())
+                .proxy_config(ProxyConfig::from_env())
+                .connector_settings(settings.clone());
+            builder.set_sleep_impl(components.sleep_impl());
+            SharedHttpConnector::new(builder.build())
+        };
+        let timeouts = (settings.connect_timeout(), settings.read_timeout());
+        lock(&connectors).entry(timeouts).or_insert_with(make).clone()
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends a call, counts it, and classifies its error. `call` is `service:Operation`.

@@ -1,24 +1,13 @@
 //! `showcore-operator run` and `showcore-operator crds`.
 
+mod run;
 mod server;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use futures::future::join_all;
-use k8s_openapi::{api::core::v1::Namespace, jiff::SignedDuration};
-use kube::{Api, ResourceExt, runtime::events::Reporter};
-use showcore_operator::{
-    aws::{self, Aws},
-    backoff::Memory,
-    context::{Clock, Context, Timing},
-    field, kinds,
-    metrics::Metrics,
-    report::MANAGER,
-};
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use k8s_openapi::jiff::SignedDuration;
+use showcore_operator::{field, kinds};
 
 /// Turns ShowCoreDatabase, ShowCoreCache and ShowCoreBucket objects into encrypted AWS resources and watches them.
 #[derive(Parser)]
@@ -67,6 +56,24 @@ struct Run {
     /// How long AWS must not find a resource before that is believed.
     #[arg(long, default_value = "30s", value_parser = duration)]
     not_found_grace: Duration,
+    /// Work only while holding a Lease, so that of several replicas one works and the others stand by.
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    leader_elect: bool,
+    /// Namespace of the Lease; if absent, the pod's own, or with --namespace that one.
+    #[arg(long, conflicts_with = "namespace")]
+    lease_namespace: Option<String>,
+    /// How long the others wait for a sign of the Lease's holder before one takes it over.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+    /// How long the Lease's holder tries to renew it before it ends.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    lease_renew_deadline: Duration,
+    /// Between two tries to get or to renew the Lease.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    lease_retry: Duration,
+    /// How long passes that have begun may take once the operator is told to end: less than the pod's grace period.
+    #[arg(long, default_value = "25s", value_parser = duration)]
+    shutdown_timeout: Duration,
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -89,7 +96,7 @@ enum LogFormat {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Run(arguments) => run(*arguments).await,
+        Command::Run(arguments) => run::run(*arguments).await,
         Command::Crds => crds(),
         Command::Fields => {
             print!("{}", field::page::render(&kinds::tables()));
@@ -105,93 +112,6 @@ fn crds() -> anyhow::Result<()> {
         print!("---\n{}", serde_saphyr::to_string(&value)?);
     }
     Ok(())
-}
-
-async fn run(arguments: Run) -> anyhow::Result<()> {
-    log(arguments.log_format);
-    let mut config =
-        kube::Config::infer().await.context("no cluster: neither in-cluster configuration nor a kubeconfig")?;
-    // A watch lives longer than a request; the client's own retries cover the rest.
-    config.connect_timeout = Some(Duration::from_secs(10));
-    let client = kube::Client::try_from(config)?;
-    let metrics = Arc::new(Metrics::default());
-    let health = server::start(arguments.listen, metrics.clone()).await?;
-    let stop = stopped();
-
-    let options =
-        aws::Options { region: arguments.region, endpoint_url: arguments.endpoint_url, ca_bundle: arguments.ca_bundle };
-    let cluster_id = match arguments.cluster_id {
-        Some(id) => id,
-        None => kube_system_uid(&client).await?,
-    };
-    let context = Arc::new(Context {
-        aws: Arc::new(Aws::load(options).await?),
-        cluster_id,
-        namespace: arguments.namespace,
-        clock: arguments.clock_url.map_or(Clock::System, Clock::Remote),
-        timing: Timing {
-            poll: arguments.poll_interval,
-            backoff_min: arguments.backoff_min,
-            backoff_max: arguments.backoff_max,
-            not_found_grace: arguments.not_found_grace,
-            pass: Duration::from_mins(2),
-        },
-        reporter: Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() },
-        client,
-        metrics,
-        memory: Arc::new(Memory::default()),
-    });
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), cluster = context.cluster_id, "the operator runs");
-    let (running, listed): (Vec<_>, Vec<_>) =
-        kinds::controllers(&context, &stop).into_iter().map(|control| (control.run, control.listed)).unzip();
-    let ready = async {
-        join_all(listed).await;
-        health.ready();
-    };
-    tokio::join!(join_all(running), ready);
-    tracing::info!("the operator has stopped; every pass that had begun is finished");
-    Ok(())
-}
-
-fn log(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn,aws_config=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
-        LogFormat::Pretty => log.init(),
-    }
-}
-
-/// Cancelled on SIGTERM or SIGINT.
-fn stopped() -> CancellationToken {
-    let token = CancellationToken::new();
-    let cancel = token.clone();
-    tokio::spawn(async move {
-        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be awaited");
-                return;
-            }
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tracing::info!("stopping: no new pass begins, those that have begun are finished");
-        cancel.cancel();
-    });
-    token
-}
-
-async fn kube_system_uid(client: &kube::Client) -> anyhow::Result<String> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let kube_system = namespaces
-        .get("kube-system")
-        .await
-        .context("the cluster's id is the uid of the namespace kube-system, which cannot be read: give --cluster-id")?;
-    kube_system.uid().context("the namespace kube-system has no uid")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::Context as _;
@@ -18,24 +15,39 @@ use axum::{
 };
 use showcore_operator::metrics::Metrics;
 
-/// Tells `/readyz` when the operator is ready.
+/// What `/readyz` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not yet: nothing is known of the lease.
+    Starting,
+    /// Ready to take the lease over. A Deployment's new pod must be ready before its old one is ended, and the old one
+    /// holds the lease until then.
+    Standby,
+    /// It has the lease, and has not listed its objects yet.
+    Listing,
+    /// At work.
+    Leading,
+}
+
+/// Tells `/readyz` what to say.
+#[derive(Clone)]
 pub struct Health(Arc<Shared>);
 
 struct Shared {
-    ready: AtomicBool,
+    readiness: Mutex<Readiness>,
     metrics: Arc<Metrics>,
 }
 
 impl Health {
-    /// From now on `/readyz` answers 200.
-    pub fn ready(&self) {
-        self.0.ready.store(true, Ordering::Relaxed);
+    /// What `/readyz` says from now on.
+    pub fn is(&self, readiness: Readiness) {
+        *self.0.readiness.lock().unwrap_or_else(PoisonError::into_inner) = readiness;
     }
 }
 
 /// Serves from now on, until the process ends.
 pub async fn start(listen: SocketAddr, counters: Arc<Metrics>) -> anyhow::Result<Health> {
-    let shared = Arc::new(Shared { ready: AtomicBool::new(false), metrics: counters });
+    let shared = Arc::new(Shared { readiness: Mutex::new(Readiness::Starting), metrics: counters });
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
@@ -52,10 +64,11 @@ pub async fn start(listen: SocketAddr, counters: Arc<Metrics>) -> anyhow::Result
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
-    if shared.ready.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting")
+    match *shared.readiness.lock().unwrap_or_else(PoisonError::into_inner) {
+        Readiness::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Readiness::Standby => (StatusCode::OK, "standing by"),
+        Readiness::Listing => (StatusCode::SERVICE_UNAVAILABLE, "listing"),
+        Readiness::Leading => (StatusCode::OK, "ok"),
     }
 }
 
