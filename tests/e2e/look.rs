@@ -150,17 +150,26 @@ pub fn advance_to_sunday(test: &Test, hour: i8, minute: i8) {
     }
 }
 
-/// What the operator answers at this path, headers and all, at the address that its log names last.
-pub async fn served(test: &Test, path: &str) -> String {
+/// The address that an operator's log names last.
+pub fn address(log: &str) -> Option<String> {
+    let line = log.lines().rfind(|line| line.contains("serving /healthz"))?;
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["address"].as_str().map(str::to_owned)
+}
+
+/// What is answered at this address and path, headers and all.
+pub async fn get(address: &str, path: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let log = test.operator_log();
-    let line = log.lines().rfind(|line| line.contains("serving /healthz")).unwrap();
-    let line: Value = serde_json::from_str(line).unwrap();
-    let mut stream = tokio::net::TcpStream::connect(line["address"].as_str().unwrap()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+/// What the test's operator answers at this path, headers and all.
+pub async fn served(test: &Test, path: &str) -> String {
+    get(&address(&test.operator_log()).unwrap(), path).await
 }
 
 /// Rule 7: a password is nowhere but in its Secret.

@@ -7,6 +7,7 @@
 mod adoption;
 mod bucket;
 mod cache;
+mod cluster;
 mod database;
 mod drift;
 mod iam;

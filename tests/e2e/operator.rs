@@ -247,6 +247,18 @@ rules:
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: operator-lease}
+rules:
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: operator-lease}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator-lease}
+subjects: [{kind: ServiceAccount, name: operator}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: operator}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}
@@ -268,21 +280,37 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NAMESPAC
 subjects: [{kind: ServiceAccount, name: operator, namespace: NAMESPACE}]
 "#;
 
+/// Gives the operator a changed copy of the administrator's kubeconfig, which is there as long as the folder.
+pub fn in_kubeconfig(
+    test: &Test,
+    options: &mut OperatorOptions,
+    change: impl FnOnce(&mut serde_json::Value),
+) -> tempfile::TempDir {
+    let text = std::fs::read_to_string(test.control_plane.kubeconfig()).unwrap();
+    let mut config = serde_saphyr::from_str(&text).unwrap();
+    change(&mut config);
+    let folder = tempfile::tempdir().unwrap();
+    options.kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&options.kubeconfig, config.to_string()).unwrap();
+    folder
+}
+
+/// Has the operator act as a `ServiceAccount` that has the rights that the README lists, and no others.
+pub async fn as_service_account(test: &Test, mut options: OperatorOptions) -> (OperatorOptions, tempfile::TempDir) {
+    test.apply(&RIGHTS.replace("NAMESPACE", &test.namespace)).await;
+    let token = test.kubectl.run(&["create", "token", "operator"]).await.unwrap().ok().unwrap().to_owned();
+    let folder = in_kubeconfig(test, &mut options, |config| {
+        config["users"][0]["user"] = serde_json::json!({ "token": token });
+    });
+    (options, folder)
+}
+
 #[tokio::test]
 async fn the_rights_that_the_readme_lists_are_enough() {
     let mut test = Test::start("rights").await.unwrap();
-    test.apply(&RIGHTS.replace("NAMESPACE", &test.namespace)).await;
-    let token = test.kubectl.run(&["create", "token", "operator"]).await.unwrap().ok().unwrap().to_owned();
-    let admin: serde_json::Value = {
-        let text = std::fs::read_to_string(test.control_plane.kubeconfig()).unwrap();
-        serde_saphyr::from_str(&text).unwrap()
-    };
-    let mut mine = admin.clone();
-    mine["users"][0]["user"] = serde_json::json!({ "token": token });
-    let folder = tempfile::tempdir().unwrap();
     let mut options = test.operator_options().unwrap();
-    options.kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&options.kubeconfig, mine.to_string()).unwrap();
+    options.arguments.push("--leader-elect".into());
+    let (options, _folder) = as_service_account(&test, options).await;
     test.start_operator_as(options).await.unwrap();
     for (kind, spec) in [
         ("ShowCoreDatabase", "deletionProtection: false"),

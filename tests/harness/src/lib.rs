@@ -26,6 +26,7 @@ mod leash;
 pub mod objects;
 pub mod operator;
 pub mod progress;
+pub mod proxy;
 pub mod test;
 pub mod tools;
 
@@ -37,4 +38,5 @@ pub use history::History;
 pub use kubectl::Kubectl;
 pub use objects::{condition, condition_message, condition_reason};
 pub use operator::{Operator, OperatorOptions};
+pub use proxy::Proxy;
 pub use test::Test;

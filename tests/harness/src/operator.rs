@@ -56,6 +56,8 @@ impl OperatorOptions {
                 .args(["--region", &self.region])
                 .arg("--clock-url")
                 .arg(format!("{}/_sim/accounts/{}/now", self.endpoint, self.access_key))
+                // One operator at a time needs no lease, and one that follows a killed one need not wait for its end.
+                .arg("--leader-elect=false")
                 // Short, so that tests do not wait.
                 .args(["--poll-interval", "300ms", "--backoff-min", "100ms", "--backoff-max", "1s"]);
         }
@@ -105,16 +107,39 @@ impl Operator {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }
 
+    /// SIGSTOP: it stands still until [`Operator::resume`].
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// SIGTERM, as Kubernetes ends a pod.
+    pub fn ask_to_end(&self) -> Result<()> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(self.pid().cast_signed()), signal)
+            .map_err(|error| Error::Other(format!("cannot send {signal} to the operator: {error}")))
+    }
+
     /// SIGKILL: it gets no chance to finish anything.
     pub fn kill(mut self) {
         self.kill_and_reap();
     }
 
-    /// SIGTERM, as Kubernetes ends a pod; waits for its end, at most 30 seconds.
-    pub async fn terminate(mut self) -> Result<ExitStatus> {
-        let pid = Pid::from_raw(self.pid().cast_signed());
-        kill(pid, Signal::SIGTERM)
-            .map_err(|error| Error::Other(format!("cannot send SIGTERM to the operator: {error}")))?;
+    /// SIGTERM, and waits for its end, at most 30 seconds.
+    pub async fn terminate(self) -> Result<ExitStatus> {
+        self.ask_to_end()?;
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself, at most 30 seconds.
+    pub async fn ended(mut self) -> Result<ExitStatus> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             match self.child.try_wait() {
@@ -122,7 +147,7 @@ impl Operator {
                 Ok(None) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
                 Ok(None) => {
                     return Err(Error::Other(format!(
-                        "the operator did not end within 30 seconds of SIGTERM; the end of its log:\n{}",
+                        "the operator did not end within 30 seconds; the end of its log:\n{}",
                         tail(&self.log(), 30)
                     )));
                 }

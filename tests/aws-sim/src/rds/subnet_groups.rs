@@ -128,7 +128,11 @@ impl Region {
     pub(super) fn show_subnet_group(&self, call: &Call<'_>, name: &str) -> Value {
         match self.subnet_groups.get(name) {
             Some(group) => group.show(call),
-            None => SubnetGroup::default_of(call).show(call),
+            None => {
+                let mut shown = SubnetGroup::default_of(call).show(call);
+                shown["DBSubnetGroupName"] = name.into();
+                shown
+            }
         }
     }
 }
