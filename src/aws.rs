@@ -234,3 +234,54 @@ pub fn found<T>(result: Result<T, Failure>, not_found: &[&str]) -> Result<Option
         Err(failure) => Err(failure),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture},
+        orchestrator::HttpRequest,
+    };
+    use aws_smithy_types::body::SdkBody;
+    use futures::poll;
+
+    use super::*;
+
+    /// STS, which does not answer in one region.
+    #[derive(Debug)]
+    struct Sts;
+
+    impl HttpConnector for Sts {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            if request.uri().contains("ap-south-2") {
+                return HttpConnectorFuture::new(pending());
+            }
+            let answer = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/x</Arn>\
+                <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+            HttpConnectorFuture::new(ready(Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from(answer)))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_region_whose_sts_does_not_answer_keeps_no_other_waiting() {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("k", "s", None, None, "test")))
+            .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Sts)))
+            .build();
+        let aws = Aws { config, clients: Mutex::default(), identity: Mutex::default(), asking: Mutex::default() };
+        let metrics = Metrics::default();
+        let mut hanging = Box::pin(aws.place("ap-south-2", &metrics, Trust::Nothing));
+        let mut second = Box::pin(aws.place("ap-south-2", &metrics, Trust::Recent));
+        assert!(poll!(hanging.as_mut()).is_pending() && poll!(second.as_mut()).is_pending());
+        for trust in [Trust::Recent, Trust::Nothing, Trust::Recent] {
+            let place = tokio::time::timeout(Duration::from_secs(5), aws.place("eu-central-1", &metrics, trust));
+            let place = place.await.expect("it does not wait").unwrap();
+            assert_eq!((place.account_id.as_str(), place.region.as_str()), ("123456789012", "eu-central-1"));
+        }
+        // What another region has learnt is enough for one that only wants a recent answer.
+        assert!(aws.place("ap-south-2", &metrics, Trust::Recent).await.is_ok());
+    }
+}

@@ -29,7 +29,7 @@ impl Memory {
 
     /// How many passes have failed in a row.
     pub fn failures(&self, uid: &str) -> u32 {
-        self.with(uid, |seen| seen.failures)
+        self.lock().get(uid).map_or(0, |seen| seen.failures)
     }
 
     /// A pass without failure ends the backoff.

@@ -108,6 +108,12 @@ async fn rule_12_of_two_processes_one_works_and_the_other_takes_over_within_20_s
 async fn told_to_end_it_gives_the_lease_away_at_once() {
     let test = Test::start("ended").await.unwrap();
     let (first, second) = pair(&test, &[], &[]).await;
+    let third = candidate(&test, "third", &[]).start().await.unwrap();
+    test.until("the third to stand by", |_| third.log().contains("standing by")).await;
+    let told = Instant::now();
+    assert!(third.terminate().await.unwrap().success());
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(holder(&test).await.starts_with("first_"));
     let told = Instant::now();
     assert!(first.terminate().await.unwrap().success());
     test.until("the second to work", |_| works(&second)).await;
