@@ -172,7 +172,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         _ => {}
     }
     let mut decision = Decision::rest(verdict, encrypted, facts).with_steps(steps);
-    decision.held = modify.held;
+    decision.held = modify.held.into_iter().chain(modify.after).collect();
     decision.pending = compared.impossible().or(modify.why_held);
     decision.working = waits.or(at_work(instance)).filter(|_| matches!(decision.verdict, Verdict::Ready(_)));
     if serves(&instance.status) == Serves::Waits || decision.working.is_some() {
@@ -187,6 +187,8 @@ struct Planned {
     now: Vec<Step>,
     held: Vec<Step>,
     why_held: Option<Note>,
+    /// What follows once AWS has done what happens now.
+    after: Option<Step>,
     busy: bool,
 }
 
@@ -201,6 +203,12 @@ impl Planned {
             })
         };
         names.iter().copied().filter(|name| held(name)).collect()
+    }
+
+    fn send(&mut self, changes: Changes) {
+        let (first, after) = changes.in_order();
+        self.now.push(Step::Modify(Box::new(first)));
+        self.after = after.map(|changes| Step::Modify(Box::new(changes)));
     }
 
     fn waits(&self, instance: &Instance) -> Option<Note> {
@@ -240,7 +248,7 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
     if open {
         let all = calm.join(disruptive);
         if !all.is_empty() {
-            planned.now.push(Step::Modify(Box::new(all)));
+            planned.send(all);
         } else if reboot {
             planned.now.push(Step::Reboot);
         }
@@ -249,7 +257,7 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
             if something_pends {
                 hold.push(Step::Modify(Box::new(calm)));
             } else {
-                planned.now.push(Step::Modify(Box::new(calm)));
+                planned.send(calm);
             }
         }
         if !disruptive.is_empty() {
@@ -262,6 +270,7 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
     if !accepts && !planned.now.is_empty() {
         planned.busy = true;
         planned.now.clear();
+        planned.after = None;
     }
     planned.why_held = (!hold.is_empty()).then(|| awaiting_window(&instance.maintenance_window, &hold));
     planned.held = hold;

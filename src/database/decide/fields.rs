@@ -129,8 +129,21 @@ fn storage_fields(wanted: &Wanted<'_>, instance: &Instance) -> Vec<Field> {
     let pending = &instance.pending;
     let figure = |figure: Option<i32>| figure.map_or_else(|| ABSENT.to_owned(), |figure| figure.to_string());
     let kind = pending.storage_type.as_ref().unwrap_or(&instance.storage_type);
+    let mut max_size = MAX_SIZE.optional(storage.max_size_gib, figure(instance.max_storage_gib), applied);
+    // AWS wants room of a tenth of what it has grown the storage to, and the present size would turn autoscaling off.
+    // <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html>
+    let least = instance.storage_gib + (instance.storage_gib + 9) / 10;
+    if storage.max_size_gib.is_some_and(|most| most < least) {
+        max_size = max_size.map(|field| {
+            let has = instance.storage_gib;
+            let ways_out = format!(
+                "the storage has grown to {has} GiB, and AWS takes no ceiling below {least}: set storage.maxSizeGiB to {least} or more, or leave it out"
+            );
+            if field.same { field } else { field.blocked(ways_out) }
+        });
+    }
     [
-        MAX_SIZE.optional(storage.max_size_gib, figure(instance.max_storage_gib), applied),
+        max_size,
         STORAGE_TYPE.optional(storage.type_.map(StorageType::name), kind, applied),
         IOPS.optional(storage.iops, figure(pending.iops.or(instance.iops)), applied),
         THROUGHPUT.optional(storage.throughput, figure(pending.throughput.or(instance.throughput)), applied),
