@@ -29,7 +29,7 @@ pub use step::{CreateInstance, Step};
 use credentials::{binding, connection, secret_steps};
 use fields::fields;
 pub(super) use fields::{FIELDS, PARAMETER_GROUP};
-use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of};
+use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of, wanted_group};
 use removal::{gone, remove};
 use state::{Serves, at_work, encrypted, encryption, not_at_rest, resource, serves, verdict};
 use step::tag_steps;
@@ -138,7 +138,9 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
             Err(why) => stalled = Some(why),
         }
     }
-    if let Some(former) = seen.former_group.as_ref().filter(|group| group_is_ours(wanted, group)) {
+    // The group that the spec asks for is never one to go, wherever somebody has pointed the instance.
+    let former = seen.former_group.as_ref().filter(|group| group.name != wanted_group(wanted));
+    if let Some(former) = former.filter(|group| group_is_ours(wanted, group)) {
         // The record names it until it is gone.
         applied.insert(PARAMETER_GROUP.name.to_owned(), former.name.clone());
         if instance.status == "available" {

@@ -194,7 +194,8 @@ async fn former_group(
     let applied = object.status.as_ref().and_then(|status| status.applied.as_ref());
     let Some(name) = applied.and_then(|applied| applied.get(PARAMETER_GROUP.name)) else { return Ok(None) };
     let in_use = instance.is_none_or(|instance| instance.parameter_group == *name);
-    if in_use || !is_own_group_name(&look.identifier, name) {
+    let wanted = !object.spec.parameters.is_empty() && *name == own_group_name(&look.identifier, object.spec.major());
+    if in_use || wanted || !is_own_group_name(&look.identifier, name) {
         return Ok(None);
     }
     match parameters(look, name).await? {

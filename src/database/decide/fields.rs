@@ -14,6 +14,9 @@ const PARAMETERS: &[&str] = &["rds:ModifyDBParameterGroup", "rds:ResetDBParamete
 /// Where the spec's major version is below what AWS has.
 const DOWN: &str = "AWS cannot go back to an earlier major version: set engineVersion to the major version that AWS has, or restore \
     a snapshot from before under another identifier";
+/// Where somebody moved it to another subnet group.
+const MOVE: &str = "a move to another subnet group takes the database down and gives it another address: make it with aws rds modify-db-instance \
+    --db-subnet-group-name, or set network.subnetGroupName to what AWS has";
 /// Where it is above, without leave.
 const UP: &str = "another major version is a way of no return: set allowMajorVersionUpgrade: true for it, or engineVersion to the \
     major version that AWS has";
@@ -37,7 +40,7 @@ rows! {
     DATABASE_NAME = Row::exact("databaseName").fixed().left_out(LeftOut::NotCompared);
     USERNAME = Row::exact("credentials.username").fixed();
     SECRET = Row::own("connectionSecretName", "it names the Secret; a Secret that is lost is made again").changes(Change::Never);
-    SUBNET_GROUP = Row::of("network.subnetGroupName", Compared::Caseless).fixed().left_out(LeftOut::NotCompared);
+    SUBNET_GROUP = Row::of("network.subnetGroupName", Compared::Caseless).person(MOVE).changes(Change::Never).left_out(LeftOut::NotCompared);
     SECURITY_GROUPS = Row::of("network.securityGroupIDs", Compared::Set).by(MODIFY).left_out(LeftOut::NotCompared);
     PUBLIC = Row::exact("publiclyAccessible").always("false").by(MODIFY).security();
     BACKUP_RETENTION = Row::exact("backup.retentionDays").by(MODIFY);
