@@ -212,8 +212,10 @@ where
 {
     let result = future.await.map_err(|error| {
         let status = error.raw_response().map(|response| response.status().as_u16());
-        // AWS's message is left out on purpose: it can carry request parameters (rule 11).
-        Failure::aws(call, error.as_service_error().and_then(ProvideErrorMetadata::code), status)
+        let said = error.as_service_error();
+        // AWS's message is read and left out on purpose: it can carry request parameters (rule 11).
+        Failure::aws(call, said.and_then(ProvideErrorMetadata::code), status)
+            .reading(said.and_then(ProvideErrorMetadata::message).unwrap_or_default())
     });
     match &result {
         Ok(_) => metrics.call(call, ""),

@@ -3,6 +3,7 @@
 mod act;
 mod decide;
 mod observe;
+mod storage;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use crate::{
 
 pub use decide::{Changes, CreateInstance, Step, Volume};
 pub use observe::{Instance, ParameterGroup, Pending, Seen};
+pub use storage::{Storage, StorageType};
 
 /// An RDS PostgreSQL instance. Storage encryption, TLS and a private address are always on.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -126,11 +128,12 @@ pub struct ShowCoreDatabaseSpec {
     #[schemars(length(max = 2))]
     #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, other == one))").message("logExports: each log at most once"))]
     pub log_exports: Vec<LogExport>,
-    /// Performance Insights: load and waits by statement. Encrypted with AWS's managed key.
+    /// Performance Insights (the Standard mode of CloudWatch Database Insights): load and waits by statement. Encrypted
+    /// with AWS's managed key.
     #[serde(default)]
     pub performance_insights: PerformanceInsights,
-    /// The certificate authority of the server's certificate; AWS's default, and not compared, if absent. A change
-    /// restarts the database.
+    /// The certificate authority of the server's certificate; AWS's default, and not compared, if absent. A change may
+    /// restart the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^rds-ca-[a-z0-9]+(-[a-z0-9]+)*$')").message("caCertificateIdentifier must look like rds-ca-rsa2048-g1"))]
@@ -161,77 +164,6 @@ pub struct ShowCoreDatabaseSpec {
     #[serde(default)]
     #[schemars(schema_with = "spec::tags_schema")]
     pub tags: Tags,
-}
-
-/// Storage of a database.
-///
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html>
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.sizeGiB >= oldSelf.sizeGiB").message("storage.sizeGiB only grows: AWS cannot shrink a database's storage"),
-    validation = Rule::new("!has(self.maxSizeGiB) || self.maxSizeGiB * 10 >= self.sizeGiB * 11")
-        .message("storage.maxSizeGiB is at least a tenth more than storage.sizeGiB: AWS grows storage in steps of that size"),
-    validation = Rule::new("!has(self.iops) || (has(self.type) && self.type in ['gp3', 'io1', 'io2'])")
-        .message("storage.iops needs storage.type gp3, io1 or io2"),
-    validation = Rule::new("!has(self.throughput) || (has(self.type) && self.type == 'gp3')").message("storage.throughput needs storage.type gp3"),
-    validation = Rule::new("!has(self.type) || !(self.type in ['io1', 'io2']) || (has(self.iops) && self.sizeGiB >= 100)")
-        .message("storage.type io1 and io2 need storage.iops, and storage.sizeGiB of 100 or more"),
-    validation = Rule::new("!has(self.type) || self.type != 'gp3' || self.sizeGiB >= 400 || (!has(self.iops) && !has(self.throughput))")
-        .message("storage.iops and storage.throughput of gp3 need storage.sizeGiB of 400 or more: below, AWS gives 3,000 IOPS and 125 MiB/s")
-)]
-pub struct Storage {
-    /// Size in GiB, as a floor: what AWS has grown beyond it stays.
-    #[serde(default = "size_gib", rename = "sizeGiB")]
-    #[schemars(range(min = 20, max = 65536))]
-    pub size_gib: i32,
-    /// Up to which size in GiB AWS grows the storage by itself when it runs full; not at all if absent.
-    #[serde(default, rename = "maxSizeGiB", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 22, max = 65536))]
-    pub max_size_gib: Option<i32>,
-    /// Kind of storage; AWS's default, and not compared, if absent.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<StorageType>,
-    /// I/O operations a second; AWS's baseline, and not compared, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1000, max = 256_000))]
-    pub iops: Option<i32>,
-    /// Throughput of gp3 in MiB a second; AWS's baseline, and not compared, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 500, max = 4000))]
-    pub throughput: Option<i32>,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self { size_gib: size_gib(), max_size_gib: None, type_: None, iops: None, throughput: None }
-    }
-}
-
-/// Kind of storage.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum StorageType {
-    /// General purpose, of the second generation.
-    Gp2,
-    /// General purpose, of the third.
-    Gp3,
-    /// Provisioned I/O operations.
-    Io1,
-    /// Provisioned I/O operations, more durable.
-    Io2,
-}
-
-impl StorageType {
-    /// As AWS writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gp2 => "gp2",
-            Self::Gp3 => "gp3",
-            Self::Io1 => "io1",
-            Self::Io2 => "io2",
-        }
-    }
 }
 
 /// Whether a standby takes over.
@@ -276,7 +208,9 @@ impl LogExport {
     }
 }
 
-/// Performance Insights.
+/// Performance Insights. It is off unless asked for, as in AWS's API: nothing is on that the spec does not say.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.html>
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.retentionDays) || self.enabled").message("performanceInsights.retentionDays needs performanceInsights.enabled: true"))]
@@ -284,7 +218,8 @@ pub struct PerformanceInsights {
     /// Whether it is on.
     #[serde(default)]
     pub enabled: bool,
-    /// Days that its data is kept: 7, 731, or months of 31 days; AWS's 7, and not compared, if absent.
+    /// Days that its data is kept: 7, 731, or months of 31 days; AWS's 7, and not compared, if absent. More than 7 costs
+    /// money, and since August 2026 AWS shows older data only in the Advanced mode, which is not turned on here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 7, max = 731))]
     #[x_kube(validation = Rule::new("self == 7 || self == 731 || self % 31 == 0").message("performanceInsights.retentionDays is 7, 731, or a multiple of 31"))]
@@ -342,10 +277,6 @@ fn engine_version() -> String {
 
 fn instance_class() -> String {
     "db.t3.micro".to_owned()
-}
-
-fn size_gib() -> i32 {
-    20
 }
 
 fn username() -> String {

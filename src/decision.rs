@@ -89,7 +89,7 @@ pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
 pub struct Decision<S> {
     /// To be done now, in order.
     pub steps: Vec<S>,
-    /// Planned, but not now (a window, a pause).
+    /// Planned, but not now (a window, a pause, a step that must be done first).
     pub held: Vec<S>,
     /// How the store stands.
     pub verdict: Verdict,

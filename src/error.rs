@@ -58,6 +58,22 @@ impl Failure {
         Self { call: call.to_owned(), code: code.to_owned(), class, reason, message }
     }
 
+    /// The same failure, with what only AWS's text tells. The text itself is not kept.
+    #[must_use]
+    pub fn reading(mut self, text: &str) -> Self {
+        // The same code stands for values that do not fit, and says that a human must act.
+        // <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
+        if self.code == "InvalidParameterCombination" && text.contains("previous storage change is being optimized") {
+            self.class = Class::Retry;
+            self.reason = "StorageRests";
+            self.message = format!(
+                "{}: AWS changes a database's storage again only six hours after the last change, or once that one is optimised; tried again by itself",
+                self.call
+            );
+        }
+        self
+    }
+
     /// A failure that has its own class and sentence.
     pub fn own(call: &str, class: Class, reason: &'static str, message: impl Into<String>) -> Self {
         Self { call: call.to_owned(), code: String::new(), class, reason, message: message.into() }
@@ -235,6 +251,18 @@ fn classify(code: &str, status: Option<u16>) -> (Class, &'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rule_09_storage_that_was_just_changed_is_tried_again_and_awss_text_is_not_kept() {
+        let text = "You can't currently modify the storage of this DB instance because the previous storage change is being optimized. sg-secret";
+        let refused = |code: &str| Failure::aws("rds:ModifyDBInstance", Some(code), Some(400)).reading(text);
+        let rests = refused("InvalidParameterCombination");
+        assert_eq!((rests.class, rests.reason), (Class::Retry, "StorageRests"));
+        assert!(!rests.message.contains("sg-secret") && rests.message.contains("six hours"), "{rests}");
+        assert_eq!(refused("InvalidParameterValue").reason, "Refused");
+        let unfit = Failure::aws("rds:ModifyDBInstance", Some("InvalidParameterCombination"), Some(400)).reading("");
+        assert_eq!((unfit.class, unfit.reason), (Class::Stalled, "Refused"));
+    }
 
     #[test]
     fn rule_09_every_error_is_classified() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::types::{ApplyMethod, CloudwatchLogsExportConfiguration, Parameter, Tag};
+use aws_sdk_rds::types::{ApplyMethod, CloudwatchLogsExportConfiguration, DatabaseInsightsMode, Parameter, Tag};
 use kube::ResourceExt;
 use secrecy::ExposeSecret;
 
@@ -143,6 +143,7 @@ fn modify_request(
         .set_publicly_accessible(changes.private.then_some(false))
         .set_copy_tags_to_snapshot(changes.copy_tags.then_some(true))
         .set_cloudwatch_logs_export_configuration(changes_logs.then_some(logs))
+        .set_database_insights_mode(changes.insights_standard.then_some(DatabaseInsightsMode::Standard))
         .set_enable_performance_insights(changes.insights)
         .set_performance_insights_retention_period(changes.insights_retention)
         .set_db_parameter_group_name(changes.parameter_group.clone())

@@ -29,7 +29,7 @@ pub use step::{CreateInstance, Step};
 use credentials::{binding, connection, secret_steps};
 use fields::fields;
 pub(super) use fields::{FIELDS, PARAMETER_GROUP};
-use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of};
+use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of, wanted_group};
 use removal::{gone, remove};
 use state::{Serves, at_work, encrypted, encryption, not_at_rest, resource, serves, verdict};
 use step::tag_steps;
@@ -138,7 +138,9 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
             Err(why) => stalled = Some(why),
         }
     }
-    if let Some(former) = seen.former_group.as_ref().filter(|group| group_is_ours(wanted, group)) {
+    // The group that the spec asks for is never one to go, wherever somebody has pointed the instance.
+    let former = seen.former_group.as_ref().filter(|group| group.name != wanted_group(wanted));
+    if let Some(former) = former.filter(|group| group_is_ours(wanted, group)) {
         // The record names it until it is gone.
         applied.insert(PARAMETER_GROUP.name.to_owned(), former.name.clone());
         if instance.status == "available" {
@@ -172,7 +174,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         _ => {}
     }
     let mut decision = Decision::rest(verdict, encrypted, facts).with_steps(steps);
-    decision.held = modify.held;
+    decision.held = modify.held.into_iter().chain(modify.after).collect();
     decision.pending = compared.impossible().or(modify.why_held);
     decision.working = waits.or(at_work(instance)).filter(|_| matches!(decision.verdict, Verdict::Ready(_)));
     if serves(&instance.status) == Serves::Waits || decision.working.is_some() {
@@ -187,6 +189,8 @@ struct Planned {
     now: Vec<Step>,
     held: Vec<Step>,
     why_held: Option<Note>,
+    /// What follows once AWS has done what happens now.
+    after: Option<Step>,
     busy: bool,
 }
 
@@ -201,6 +205,12 @@ impl Planned {
             })
         };
         names.iter().copied().filter(|name| held(name)).collect()
+    }
+
+    fn send(&mut self, changes: Changes) {
+        let (first, after) = changes.in_order();
+        self.now.push(Step::Modify(Box::new(first)));
+        self.after = after.map(|changes| Step::Modify(Box::new(changes)));
     }
 
     fn waits(&self, instance: &Instance) -> Option<Note> {
@@ -240,7 +250,7 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
     if open {
         let all = calm.join(disruptive);
         if !all.is_empty() {
-            planned.now.push(Step::Modify(Box::new(all)));
+            planned.send(all);
         } else if reboot {
             planned.now.push(Step::Reboot);
         }
@@ -249,7 +259,7 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
             if something_pends {
                 hold.push(Step::Modify(Box::new(calm)));
             } else {
-                planned.now.push(Step::Modify(Box::new(calm)));
+                planned.send(calm);
             }
         }
         if !disruptive.is_empty() {
@@ -262,6 +272,7 @@ fn planned(wanted: &Wanted<'_>, instance: &Instance, changes: Changes, now: Time
     if !accepts && !planned.now.is_empty() {
         planned.busy = true;
         planned.now.clear();
+        planned.after = None;
     }
     planned.why_held = (!hold.is_empty()).then(|| awaiting_window(&instance.maintenance_window, &hold));
     planned.held = hold;

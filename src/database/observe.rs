@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_rds::types::{DbInstance, PendingModifiedValues, Tag};
+use aws_sdk_rds::types::{DatabaseInsightsMode, DbInstance, PendingModifiedValues, Tag};
 use kube::ResourceExt;
 
 use super::{ShowCoreDatabase, decide::PARAMETER_GROUP};
@@ -62,12 +62,14 @@ pub struct Instance {
     pub auto_minor_upgrade: bool,
     /// `CopyTagsToSnapshot`.
     pub copy_tags: bool,
-    /// `EnabledCloudwatchLogsExports`.
+    /// `EnabledCloudwatchLogsExports`, with what AWS is at work on.
     pub log_exports: Vec<String>,
     /// `CACertificateIdentifier`.
     pub certificate: String,
     /// `PerformanceInsightsRetentionPeriod`, in days, while Performance Insights is on.
     pub insights: Option<i32>,
+    /// Whether `DatabaseInsightsMode` is `advanced`.
+    pub insights_advanced: bool,
     /// `Engine`.
     pub engine: String,
     /// `StorageEncrypted`.
@@ -192,7 +194,8 @@ async fn former_group(
     let applied = object.status.as_ref().and_then(|status| status.applied.as_ref());
     let Some(name) = applied.and_then(|applied| applied.get(PARAMETER_GROUP.name)) else { return Ok(None) };
     let in_use = instance.is_none_or(|instance| instance.parameter_group == *name);
-    if in_use || !is_own_group_name(&look.identifier, name) {
+    let wanted = !object.spec.parameters.is_empty() && *name == own_group_name(&look.identifier, object.spec.major());
+    if in_use || wanted || !is_own_group_name(&look.identifier, name) {
         return Ok(None);
     }
     match parameters(look, name).await? {
@@ -214,6 +217,7 @@ async fn instance(look: &Look<'_>) -> Result<Option<Instance>, Failure> {
 }
 
 fn from_rds(instance: DbInstance) -> Instance {
+    let log_exports = log_exports(&instance);
     let group = instance.db_parameter_groups.unwrap_or_default().into_iter().next();
     Instance {
         arn: instance.db_instance_arn.unwrap_or_default(),
@@ -229,12 +233,13 @@ fn from_rds(instance: DbInstance) -> Instance {
         multi_az: instance.multi_az.unwrap_or_default(),
         auto_minor_upgrade: instance.auto_minor_version_upgrade.unwrap_or_default(),
         copy_tags: instance.copy_tags_to_snapshot.unwrap_or_default(),
-        log_exports: instance.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        log_exports,
         certificate: instance.ca_certificate_identifier.unwrap_or_default(),
         insights: instance
             .performance_insights_enabled
             .unwrap_or_default()
             .then(|| instance.performance_insights_retention_period.unwrap_or_default()),
+        insights_advanced: instance.database_insights_mode == Some(DatabaseInsightsMode::Advanced),
         engine: instance.engine.unwrap_or_default(),
         storage_encrypted: instance.storage_encrypted.unwrap_or_default(),
         kms_key: instance.kms_key_id,
@@ -259,6 +264,15 @@ fn from_rds(instance: DbInstance) -> Instance {
         tags: tag_map(instance.tag_list.unwrap_or_default()),
         pending: instance.pending_modified_values.map(pending).unwrap_or_default(),
     }
+}
+
+/// The logs that are exported, or will be once AWS has done what it is at.
+fn log_exports(instance: &DbInstance) -> Vec<String> {
+    let pending = instance.pending_modified_values.as_ref().and_then(|values| values.pending_cloudwatch_logs_exports());
+    let (on, off) =
+        pending.map(|pending| (pending.log_types_to_enable(), pending.log_types_to_disable())).unwrap_or_default();
+    let stays = |log: &&String| !off.contains(log) && !on.contains(log);
+    instance.enabled_cloudwatch_logs_exports().iter().filter(stays).chain(on).cloned().collect()
 }
 
 fn pending(values: PendingModifiedValues) -> Pending {
@@ -343,7 +357,22 @@ fn tag_map(tags: Vec<Tag>) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_rds::types::PendingCloudwatchLogsExports;
+
     use super::*;
+
+    #[test]
+    fn log_exports_that_aws_is_at_work_on_count_already() {
+        let under_way =
+            PendingCloudwatchLogsExports::builder().log_types_to_enable("upgrade").log_types_to_disable("postgresql");
+        let instance = DbInstance::builder()
+            .enabled_cloudwatch_logs_exports("postgresql")
+            .enabled_cloudwatch_logs_exports("iam-db-auth-error")
+            .pending_modified_values(
+                PendingModifiedValues::builder().pending_cloudwatch_logs_exports(under_way.build()).build(),
+            );
+        assert_eq!(from_rds(instance.build()).log_exports, ["iam-db-auth-error", "upgrade"]);
+    }
 
     #[test]
     fn a_pending_change_that_may_disturb_users_is_seen() {

@@ -14,6 +14,11 @@ use crate::{
     status::Impact,
 };
 
+/// From so many days on the retention of Performance Insights fits the Advanced mode of Database Insights.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_DatabaseInsights.TurningOnAdvanced.html>
+const ADVANCED_DAYS: i32 = 465;
+
 /// What a modification changes. What is absent stays.
 ///
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
@@ -53,6 +58,8 @@ pub struct Changes {
     pub logs_on: BTreeSet<String>,
     /// Logs to export no more.
     pub logs_off: BTreeSet<String>,
+    /// Takes Database Insights out of its Advanced mode, which holds Performance Insights fast.
+    pub insights_standard: bool,
     /// Performance Insights on or off.
     pub insights: Option<bool>,
     /// Days that the data of Performance Insights is kept.
@@ -61,7 +68,10 @@ pub struct Changes {
     pub parameter_group: Option<String>,
 }
 
-/// Size, kind and figures of the storage: AWS takes them together, and none of them while the storage is optimised.
+/// Size, kind and figures of the storage. Where there are figures to be chosen, AWS wants size and IOPS together, so the
+/// one that stays is sent too.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Size, in GiB.
@@ -96,12 +106,15 @@ impl Changes {
         let wanted_logs: BTreeSet<_> = spec.log_exports.iter().map(|log| LogExport::name(*log)).collect();
         let logs = entries_of(&LOG_EXPORTS, names);
         let (logs_on, logs_off) = logs.into_iter().partition(|log| wanted_logs.contains(log.as_str()));
+        let insights = &spec.performance_insights;
+        let about_insights = has("performanceInsights.enabled") || has("performanceInsights.retentionDays");
+        let fits_advanced = insights.enabled && insights.retention_days.is_some_and(|days| days >= ADVANCED_DAYS);
         Self {
             class: has("instanceClass").then(|| spec.instance_class.clone()),
             engine_version: upgrade.then(|| spec.engine_version.clone()),
             major_upgrade,
             certificate: spec.ca_certificate_identifier.clone().filter(|_| has("caCertificateIdentifier")),
-            volume: volume(&has, wanted),
+            volume: volume(&has, wanted, instance),
             max_storage_gib: has("storage.maxSizeGiB")
                 .then(|| spec.storage.max_size_gib.unwrap_or(instance.storage_gib)),
             multi_az: has("availability").then_some(spec.availability == Availability::MultiAz),
@@ -116,11 +129,9 @@ impl Changes {
             copy_tags: has("copyTagsToSnapshot"),
             logs_on,
             logs_off,
-            insights: has("performanceInsights.enabled").then_some(spec.performance_insights.enabled),
-            insights_retention: spec.performance_insights.retention_days.filter(|_| {
-                has("performanceInsights.retentionDays")
-                    || (has("performanceInsights.enabled") && spec.performance_insights.enabled)
-            }),
+            insights_standard: about_insights && instance.insights_advanced && !fits_advanced,
+            insights: has("performanceInsights.enabled").then_some(insights.enabled),
+            insights_retention: insights.retention_days.filter(|_| about_insights && insights.enabled),
             parameter_group: regroup.then_some(group),
         }
     }
@@ -156,6 +167,17 @@ impl Changes {
             ..Self::default()
         };
         (disruptive, self)
+    }
+
+    /// What is sent first, and what after it. AWS refuses a call as a whole, and every change of the storage for six hours
+    /// after the last one, so that goes by itself: it must not hold up what closes a door.
+    pub(super) fn in_order(mut self) -> (Self, Option<Self>) {
+        let volume = Self { volume: std::mem::take(&mut self.volume), ..Self::default() };
+        match (self.is_empty(), volume.is_empty()) {
+            (true, _) => (volume, None),
+            (false, true) => (self, None),
+            (false, false) => (self, Some(volume)),
+        }
     }
 
     /// Calm changes together with disruptive ones.
@@ -205,6 +227,7 @@ impl Changes {
             ("deletionProtection", switch(self.deletion_protection)),
             ("publiclyAccessible", always(self.private, "false")),
             ("copyTagsToSnapshot", always(self.copy_tags, "on")),
+            ("databaseInsightsMode", always(self.insights_standard, "standard")),
             ("performanceInsights.enabled", switch(self.insights)),
             ("performanceInsights.retentionDays", number(self.insights_retention)),
             ("parameterGroup", text(&self.parameter_group)),
@@ -217,14 +240,40 @@ impl Changes {
     }
 }
 
-/// AWS takes kind and figures together: a kind that needs a figure is refused without it.
-fn volume(has: &impl Fn(&str) -> bool, wanted: &Wanted<'_>) -> Volume {
+/// The storage to ask for, where one of the named fields is about it.
+fn volume(has: &impl Fn(&str) -> bool, wanted: &Wanted<'_>, instance: &Instance) -> Volume {
     let storage = &wanted.spec.storage;
-    let of_kind = has("storage.type") || has("storage.iops") || has("storage.throughput");
+    let (resized, retyped) = (has("storage.sizeGiB"), has("storage.type"));
+    let (iops, throughput) = (has("storage.iops"), has("storage.throughput"));
+    if !(resized || retyped || iops || throughput) {
+        return Volume::default();
+    }
+    let pending = &instance.pending;
+    let present = pending.storage_gib.unwrap_or(instance.storage_gib);
+    let present_kind = pending.storage_type.as_deref().unwrap_or(&instance.storage_type);
+    let gib = if resized { storage.size_gib } else { present };
+    let type_ = storage.type_.map(StorageType::name).filter(|_| retyped);
+    let kind = type_.unwrap_or(present_kind);
+    if !has_figures(kind, gib) {
+        return Volume { gib: resized.then_some(gib), type_, ..Volume::default() };
+    }
+    let goes_on = kind == present_kind && has_figures(kind, present);
+    let present_iops = pending.iops.or(instance.iops).filter(|_| goes_on);
     Volume {
-        gib: has("storage.sizeGiB").then_some(storage.size_gib),
-        type_: storage.type_.map(StorageType::name).filter(|_| of_kind),
-        iops: storage.iops.filter(|_| of_kind),
-        throughput: storage.throughput.filter(|_| of_kind),
+        gib: Some(gib),
+        type_,
+        iops: storage.iops.filter(|_| iops || retyped).or(present_iops),
+        throughput: storage.throughput.filter(|_| throughput || retyped),
+    }
+}
+
+/// Whether IOPS can be chosen: for gp3 from 400 GiB on.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage>
+fn has_figures(kind: &str, gib: i32) -> bool {
+    match kind {
+        "io1" | "io2" => true,
+        "gp3" => gib >= 400,
+        _ => false,
     }
 }

@@ -14,6 +14,9 @@ const PARAMETERS: &[&str] = &["rds:ModifyDBParameterGroup", "rds:ResetDBParamete
 /// Where the spec's major version is below what AWS has.
 const DOWN: &str = "AWS cannot go back to an earlier major version: set engineVersion to the major version that AWS has, or restore \
     a snapshot from before under another identifier";
+/// Where somebody moved it to another subnet group.
+const MOVE: &str = "a move to another subnet group takes the database down and gives it another address: make it with aws rds modify-db-instance \
+    --db-subnet-group-name, or set network.subnetGroupName to what AWS has";
 /// Where it is above, without leave.
 const UP: &str = "another major version is a way of no return: set allowMajorVersionUpgrade: true for it, or engineVersion to the \
     major version that AWS has";
@@ -37,7 +40,7 @@ rows! {
     DATABASE_NAME = Row::exact("databaseName").fixed().left_out(LeftOut::NotCompared);
     USERNAME = Row::exact("credentials.username").fixed();
     SECRET = Row::own("connectionSecretName", "it names the Secret; a Secret that is lost is made again").changes(Change::Never);
-    SUBNET_GROUP = Row::of("network.subnetGroupName", Compared::Caseless).fixed().left_out(LeftOut::NotCompared);
+    SUBNET_GROUP = Row::of("network.subnetGroupName", Compared::Caseless).person(MOVE).changes(Change::Never).left_out(LeftOut::NotCompared);
     SECURITY_GROUPS = Row::of("network.securityGroupIDs", Compared::Set).by(MODIFY).left_out(LeftOut::NotCompared);
     PUBLIC = Row::exact("publiclyAccessible").always("false").by(MODIFY).security();
     BACKUP_RETENTION = Row::exact("backup.retentionDays").by(MODIFY);
@@ -129,8 +132,21 @@ fn storage_fields(wanted: &Wanted<'_>, instance: &Instance) -> Vec<Field> {
     let pending = &instance.pending;
     let figure = |figure: Option<i32>| figure.map_or_else(|| ABSENT.to_owned(), |figure| figure.to_string());
     let kind = pending.storage_type.as_ref().unwrap_or(&instance.storage_type);
+    let mut max_size = MAX_SIZE.optional(storage.max_size_gib, figure(instance.max_storage_gib), applied);
+    // AWS wants room of a tenth of what it has grown the storage to, and the present size would turn autoscaling off.
+    // <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html>
+    let least = instance.storage_gib + (instance.storage_gib + 9) / 10;
+    if storage.max_size_gib.is_some_and(|most| most < least) {
+        max_size = max_size.map(|field| {
+            let has = instance.storage_gib;
+            let ways_out = format!(
+                "the storage has grown to {has} GiB, and AWS takes no ceiling below {least}: set storage.maxSizeGiB to {least} or more, or leave it out"
+            );
+            if field.same { field } else { field.blocked(ways_out) }
+        });
+    }
     [
-        MAX_SIZE.optional(storage.max_size_gib, figure(instance.max_storage_gib), applied),
+        max_size,
         STORAGE_TYPE.optional(storage.type_.map(StorageType::name), kind, applied),
         IOPS.optional(storage.iops, figure(pending.iops.or(instance.iops)), applied),
         THROUGHPUT.optional(storage.throughput, figure(pending.throughput.or(instance.throughput)), applied),

@@ -19,6 +19,7 @@ use crate::{
 mod changes;
 mod parameters;
 mod removal;
+mod storage;
 mod upgrade;
 
 const KIND: &str = "ShowCoreDatabase";

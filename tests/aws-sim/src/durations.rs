@@ -31,6 +31,8 @@ pub struct Durations {
     pub delete_db_instance: Duration,
     /// RDS `storage-optimization`, after the storage has grown.
     pub optimize_storage: Duration,
+    /// RDS: from a change of the storage until another is taken, although it serves.
+    pub rest_storage: Duration,
     /// RDS: a snapshot's `creating`.
     pub create_db_snapshot: Duration,
     /// RDS: a parameter group's `applying`.
@@ -65,6 +67,7 @@ impl Default for Durations {
             stop_db_instance: 4 * MINUTE,
             delete_db_instance: 5 * MINUTE,
             optimize_storage: Duration::from_hours(6),
+            rest_storage: Duration::from_hours(6),
             create_db_snapshot: 3 * MINUTE,
             apply_parameters: MINUTE,
             create_replication_group: 6 * MINUTE,

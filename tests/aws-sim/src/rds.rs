@@ -27,6 +27,7 @@ mod parameter_groups;
 mod parameters;
 mod rules;
 mod snapshots;
+mod storage;
 mod subnet_groups;
 mod tags;
 #[cfg(test)]

@@ -147,6 +147,33 @@ class Rds(unittest.TestCase):
         self.assertEqual((shown["DBInstanceClass"], shown["MultiAZ"]), ("db.t3.small", True))
         self.assertEqual(shown["PendingModifiedValues"], {})
 
+    def test_settings_of_a_running_instance(self):
+        self.available(AllocatedStorage=500, StorageType="gp3", EnableCloudwatchLogsExports=["postgresql"])
+        modify = lambda **changes: self.rds.modify_db_instance(
+            DBInstanceIdentifier=self.name, ApplyImmediately=True, **changes
+        )
+        self.refused("InvalidParameterCombination", modify, Iops=14000)
+        modify(AllocatedStorage=500, Iops=14000, CACertificateIdentifier="rds-ca-rsa4096-g1")
+        pending = {"Iops": 14000, "CACertificateIdentifier": "rds-ca-rsa4096-g1"}
+        self.assertEqual(self.show()["PendingModifiedValues"], pending)
+        advance(300)
+        self.assertEqual(self.show()["DBInstanceStatus"], "storage-optimization")
+        self.refused("InvalidParameterCombination", modify, AllocatedStorage=600, Iops=14000)
+        modify(CloudwatchLogsExportConfiguration={"EnableLogTypes": ["upgrade"], "DisableLogTypes": ["postgresql"]})
+        pending = {"LogTypesToEnable": ["upgrade"], "LogTypesToDisable": ["postgresql"]}
+        self.assertEqual(self.show()["PendingModifiedValues"], {"PendingCloudwatchLogsExports": pending})
+        advance(300)
+        modify(EnablePerformanceInsights=True, PerformanceInsightsRetentionPeriod=465, DatabaseInsightsMode="advanced")
+        shown = self.show()
+        self.assertEqual(shown["EnabledCloudwatchLogsExports"], ["upgrade"])
+        self.assertEqual((shown["PerformanceInsightsEnabled"], shown["DatabaseInsightsMode"]), (True, "advanced"))
+        self.assertEqual((shown["Iops"], shown["CACertificateIdentifier"]), (14000, "rds-ca-rsa4096-g1"))
+        self.refused("InvalidParameterCombination", modify, EngineVersion="17")
+        self.refused("InvalidParameterCombination", modify, EngineVersion="17.2", AllowMajorVersionUpgrade=True)
+        modify(EngineVersion="17", AllowMajorVersionUpgrade=True)
+        advance(600)
+        self.assertTrue(self.show()["EngineVersion"].startswith("17."))
+
     def test_window(self):
         self.available()
         self.rds.modify_db_instance(DBInstanceIdentifier=self.name, DBInstanceClass="db.t3.small")

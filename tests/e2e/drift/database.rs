@@ -127,14 +127,14 @@ const CASES: &[Case] = &[
     },
     Case {
         field: "storage.iops",
-        change: modified!("Iops=14000"),
+        change: modified!("AllocatedStorage=500, Iops=14000"),
         desired: "12000",
         observed: "14000",
         then: Corrected,
     },
     Case {
         field: "storage.throughput",
-        change: modified!("StorageThroughput=600"),
+        change: modified!("AllocatedStorage=500, Iops=12000, StorageThroughput=600"),
         desired: "500",
         observed: "600",
         then: Corrected,
@@ -241,7 +241,10 @@ rds.add_tags_to_resource(ResourceName=arn, Tags=[{'Key': 'team', 'Value': 'web'}
         change: Aws(|test, name| unchangeable(test, name, "DBSubnetGroupName", "elsewhere")),
         desired: "default",
         observed: "elsewhere",
-        then: Blocked(CANNOT, Aws(|test, name| unchangeable(test, name, "DBSubnetGroupName", "default"))),
+        then: Blocked(
+            &["takes the database down", "--db-subnet-group-name"],
+            Aws(|test, name| unchangeable(test, name, "DBSubnetGroupName", "default")),
+        ),
     },
 ];
 

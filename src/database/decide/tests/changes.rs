@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    database::{Availability, LogExport, PerformanceInsights, StorageType},
+    database::{Availability, LogExport, PerformanceInsights},
     testing::{SUNDAY, WEDNESDAY},
 };
 
@@ -46,14 +46,6 @@ fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
             calm().doing(vec![one(|changes| changes.max_storage_gib = Some(100))]),
         ),
         (
-            "another kind of storage, with its figures",
-            but(|spec| {
-                spec.storage.type_ = Some(StorageType::Io2);
-                spec.storage.iops = Some(5000);
-            }),
-            calm().doing(vec![volume(|volume| (volume.type_, volume.iops) = (Some("io2"), Some(5000)))]),
-        ),
-        (
             "a standby",
             but(|spec| spec.availability = Availability::MultiAz),
             calm().doing(vec![one(|changes| changes.multi_az = Some(true))]),
@@ -75,6 +67,15 @@ fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
             }),
             calm().doing(vec![one(|changes| {
                 (changes.insights, changes.insights_retention) = (Some(true), Some(31));
+            })]),
+        ),
+        (
+            "insights kept long enough for the Advanced mode, which stays as it is",
+            but(|spec| {
+                spec.performance_insights = PerformanceInsights { enabled: true, retention_days: Some(465) };
+            }),
+            calm().doing(vec![one(|changes| {
+                (changes.insights, changes.insights_retention) = (Some(true), Some(465));
             })]),
         ),
         (
@@ -172,6 +173,12 @@ fn drifts() -> Vec<(&'static str, Seen, Vec<Step>, bool)> {
             false,
         ),
         ("performanceInsights.enabled", with(|i| i.insights = Some(7)), vec![one(|c| c.insights = Some(false))], false),
+        (
+            "performanceInsights.enabled",
+            with(|i| (i.insights, i.insights_advanced) = (Some(465), true)),
+            vec![one(|c| (c.insights, c.insights_standard) = (Some(false), true))],
+            false,
+        ),
         (
             "deletionProtection",
             with(|i| i.deletion_protection = false),
@@ -401,19 +408,4 @@ fn what_the_spec_leaves_out_is_left_alone_unless_it_was_ours() {
         ("never ours", decided(&settled(), &theirs), calm()),
         ("ours, and gone from the spec", decided(&left, &theirs), calm().doing(vec![off])),
     ]);
-}
-
-#[test]
-fn kind_and_figures_of_storage_wait_while_it_is_optimised() {
-    let faster = but(|spec| {
-        spec.storage.type_ = Some(StorageType::Io2);
-        spec.storage.iops = Some(5000);
-    });
-    let waits = decided(&faster, &with_status("storage-optimization"));
-    assert_eq!((waits.steps, waits.working.map(|why| why.reason)), (vec![], Some("WaitingForAWS")));
-    let pending = with(|instance| {
-        instance.pending.storage_type = Some("io2".into());
-        instance.pending.iops = Some(5000);
-    });
-    check(vec![("what is pending already is not sent again", decided(&faster, &pending), calm())]);
 }

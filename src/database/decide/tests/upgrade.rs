@@ -86,6 +86,17 @@ fn with_parameters_the_group_of_the_new_family_comes_first_and_the_old_one_goes_
     assert_eq!(recorded(&decision).as_deref(), Some("shop-postgres16"), "remembered until it is gone");
     let done = decided(&sunday, &tuned("17.6", 17));
     assert_eq!((done.steps.len(), recorded(&done).as_deref()), (0, Some("shop-postgres17")));
+    let elsewhere = Seen {
+        own_group: Some(group(17, &set)),
+        former_group: Some(group(17, &set)),
+        ..with(|instance| {
+            instance.engine_version = "17.6".into();
+            instance.parameter_group = "default.postgres17".into();
+        })
+    };
+    let back = modify(Changes { parameter_group: Some("shop-postgres17".into()), ..Changes::default() });
+    let repointed = decided(&sunday.clone().told(&done), &elsewhere);
+    assert_eq!(repointed.steps, [back], "the wanted group stays, though somebody took the instance off it");
     let theirs = ParameterGroup { tags: Some(map(&[])), ..group(16, &set) };
     let left = decided(&sunday, &Seen { former_group: Some(theirs), ..tuned("17.6", 17) });
     assert_eq!(left.steps, [], "a group that is not ours is left alone");

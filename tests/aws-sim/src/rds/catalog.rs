@@ -1,4 +1,4 @@
-//! What RDS for PostgreSQL has: versions, classes, storage.
+//! What RDS for PostgreSQL has: versions and classes.
 
 use super::rules::{combination, invalid, matches};
 use crate::error::AwsError;
@@ -65,6 +65,16 @@ pub(super) fn parts(version: &str) -> (u32, u32) {
     (major.parse().unwrap_or_default(), minor.parse().unwrap_or_default())
 }
 
+/// Whether an instance of one version can become one of the other: of the same major version to a later minor one, and
+/// of a later major version to those minor ones that are as new as its own.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html>
+pub(super) fn is_upgrade_target(from: &str, to: &str) -> bool {
+    // PostgreSQL releases the minor versions of all major ones on one day: 15.8 with 16.4, 16.6 with 17.2.
+    let release = |(major, minor): (u32, u32)| minor + 4 * major;
+    let (from, to) = (parts(from), parts(to));
+    from.0 <= to.0 && release(from) <= release(to)
+}
+
 pub(super) fn family(version: &str) -> String {
     format!("postgres{}", parts(version).0)
 }
@@ -83,85 +93,6 @@ pub(super) fn instance_class(class: &str) -> Result<String, AwsError> {
     if known { Ok(class.to_owned()) } else { Err(invalid(format!("Invalid DB Instance class: {class}"))) }
 }
 
-/// The storage of an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Storage {
-    pub(super) kind: String,
-    /// GiB.
-    pub(super) allocated: i64,
-    pub(super) iops: Option<i64>,
-    /// MiB a second.
-    pub(super) throughput: Option<i64>,
-}
-
-impl Storage {
-    /// What results from these wishes, by the rules of
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html>.
-    pub(super) fn new(
-        kind: Option<&str>,
-        allocated: Option<i64>,
-        iops: Option<i64>,
-        throughput: Option<i64>,
-    ) -> Result<Self, AwsError> {
-        let kind = kind.unwrap_or(if iops.is_some() { "io1" } else { "gp3" });
-        let allocated = allocated.ok_or_else(|| {
-            AwsError::new("MissingParameter", "The request must contain the parameter AllocatedStorage.")
-        })?;
-        let (least, most) = match kind {
-            "gp2" | "gp3" => (20, 65536),
-            "io1" | "io2" => (100, 65536),
-            "standard" => (5, 3072),
-            other => return Err(invalid(format!("Invalid storage type: {other}"))),
-        };
-        if !(least..=most).contains(&allocated) {
-            return Err(invalid(format!(
-                "Invalid storage size for engine name postgres and storage type {kind}: {allocated}"
-            )));
-        }
-        let (iops, throughput) = match kind {
-            "gp3" => gp3(allocated, iops, throughput)?,
-            "io1" | "io2" => (Some(provisioned(kind, allocated, iops)?), None),
-            _ if iops.is_some() || throughput.is_some() => {
-                return Err(combination(format!(
-                    "You can't specify IOPS or storage throughput for storage type {kind}."
-                )));
-            }
-            _ => (None, None),
-        };
-        Ok(Self { kind: kind.to_owned(), allocated, iops, throughput })
-    }
-}
-
-/// Baseline 3,000 IOPS and 125 MiB/s; four volumes from 400 GiB on, and only
-/// then to be chosen.
-fn gp3(allocated: i64, iops: Option<i64>, throughput: Option<i64>) -> Result<(Option<i64>, Option<i64>), AwsError> {
-    if allocated < 400 {
-        let baseline = |value: Option<i64>, base| value.is_none_or(|value| value == base);
-        if !baseline(iops, 3000) || !baseline(throughput, 125) {
-            return Err(combination(
-                "You can't specify IOPS or storage throughput for engine postgres and a storage size \
-                 less than 400.",
-            ));
-        }
-        return Ok((Some(3000), Some(125)));
-    }
-    let (iops, throughput) = (iops.unwrap_or(12000), throughput.unwrap_or(500));
-    if !(12000..=64000).contains(&iops) || !(500..=4000).contains(&throughput) {
-        return Err(combination(format!(
-            "Invalid IOPS or storage throughput for storage type gp3: {iops}, {throughput}"
-        )));
-    }
-    Ok((Some(iops), Some(throughput)))
-}
-
-fn provisioned(kind: &str, allocated: i64, iops: Option<i64>) -> Result<i64, AwsError> {
-    let iops = iops.ok_or_else(|| combination(format!("You must specify Iops when the storage type is {kind}.")))?;
-    if !(1000..=256_000).contains(&iops) || iops * 2 < allocated || iops > allocated * 50 {
-        return Err(combination(format!("The IOPS to GiB ratio of {iops} to {allocated} is not allowed.")));
-    }
-    Ok(iops)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,16 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn storage_has_a_floor_and_its_baseline() {
-        let code = |kind, gib, iops| Storage::new(Some(kind), Some(gib), iops, None).map_err(|error| error.code);
-        assert_eq!(code("gp3", 1, None), Err("InvalidParameterValue".into()));
-        assert_eq!(code("floppy", 20, None), Err("InvalidParameterValue".into()));
-        assert_eq!(code("gp3", 20, Some(6000)), Err("InvalidParameterCombination".into()));
-        assert_eq!(code("io1", 100, None), Err("InvalidParameterCombination".into()));
-        assert_eq!(code("gp2", 20, None).unwrap().iops, None);
-        assert_eq!(code("gp3", 20, None).unwrap().iops, Some(3000));
-        assert_eq!(code("gp3", 400, None).unwrap().throughput, Some(500));
-        assert_eq!(Storage::new(None, None, None, None).unwrap_err().code, "MissingParameter");
+    fn an_upgrade_goes_to_what_is_as_new() {
+        let table = [
+            ("16.4", "16.4", true),
+            ("16.4", "16.10", true),
+            ("16.10", "16.4", false),
+            ("16.10", "17.6", true),
+            ("16.10", "17.5", false),
+            ("15.8", "16.4", true),
+            ("15.9", "16.4", false),
+            ("17.2", "16.10", false),
+        ];
+        for (from, to, can) in table {
+            assert_eq!(is_upgrade_target(from, to), can, "{from} to {to}");
+        }
     }
 
     #[test]

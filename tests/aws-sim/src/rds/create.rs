@@ -6,9 +6,11 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, json};
 
-use super::catalog::{self, Storage};
-use super::instance::{Effect, Instance, ParameterState};
+use super::catalog;
+use super::instance::{Effect, Instance};
+use super::parameters::ParameterState;
 use super::rules::{self, combination, invalid};
+use super::storage::Storage;
 use super::{Answer, Region, windows};
 use crate::call::Call;
 use crate::error::AwsError;
@@ -110,6 +112,7 @@ impl Region {
             logs: rules::log_types(call.list("EnableCloudwatchLogsExports"))?,
             certificate: rules::certificate(text("CACertificateIdentifier").unwrap_or("rds-ca-rsa2048-g1"))?,
             insights: rules::insights(call, None)?,
+            insights_advanced: false,
             tags: rules::tags(call.list("Tags"))?,
             engine_version,
             identifier: identifier.clone(),
@@ -120,6 +123,7 @@ impl Region {
             resting: "available".to_owned(),
             idle_since: call.now,
             optimizing_until: None,
+            storage_rests_until: None,
             starts_itself: None,
         };
         if self.instances.contains_key(&identifier) {

@@ -6,8 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::catalog::{self, Storage};
+use super::catalog;
+use super::modify::LOG_EXPORTS;
+use super::parameters::ParameterState;
 use super::rules::{Tags, tag_list};
+use super::storage::Storage;
 use super::windows;
 use crate::call::Call;
 use crate::clock::after;
@@ -54,6 +57,8 @@ pub(super) struct Instance {
     pub(super) certificate: String,
     /// Days that the data of Performance Insights is kept, while it is on.
     pub(super) insights: Option<i64>,
+    /// Whether Database Insights is in its Advanced mode.
+    pub(super) insights_advanced: bool,
     pub(super) tags: Tags,
     /// When its creation ended; only then it has an endpoint.
     pub(super) created: Option<Timestamp>,
@@ -68,6 +73,8 @@ pub(super) struct Instance {
     /// Since when it rests.
     pub(super) idle_since: Timestamp,
     pub(super) optimizing_until: Option<Timestamp>,
+    /// Until when the storage cannot be changed again, though it serves.
+    pub(super) storage_rests_until: Option<Timestamp>,
     pub(super) starts_itself: Option<Timestamp>,
 }
 
@@ -98,26 +105,6 @@ pub(super) enum Event {
     Deleted,
     Renamed(String),
     BackedUp(Timestamp),
-}
-
-/// How far the parameter group's values hold in an instance:
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithParamGroups.html>
-#[derive(Clone, Debug, Default)]
-pub(super) struct ParameterState {
-    pub(super) applying_until: Option<Timestamp>,
-    pub(super) pending_reboot: bool,
-}
-
-impl ParameterState {
-    fn status(&self, now: Timestamp) -> &'static str {
-        if self.applying_until.is_some_and(|until| now < until) {
-            "applying"
-        } else if self.pending_reboot {
-            "pending-reboot"
-        } else {
-            "in-sync"
-        }
-    }
 }
 
 impl Instance {
@@ -171,6 +158,8 @@ impl Instance {
             ("renaming", durations.rename_db_instance)
         } else if names == ["MasterUserPassword"] {
             ("resetting-master-credentials", durations.modify_db_instance)
+        } else if names == [LOG_EXPORTS] {
+            ("configuring-log-exports", durations.modify_db_instance)
         } else {
             ("modifying", durations.modify_db_instance)
         };
@@ -273,6 +262,11 @@ impl Instance {
             }
             "Port" => self.port = number.unwrap_or(self.port),
             "CACertificateIdentifier" => self.certificate = text(),
+            LOG_EXPORTS => {
+                let logs = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+                self.logs.retain(|log| !logs("LogTypesToDisable").iter().any(|off| off == log));
+                self.logs.extend(logs("LogTypesToEnable").iter().filter_map(|log| log.as_str().map(str::to_owned)));
+            }
             "DBInstanceIdentifier" => events.push(Event::Renamed(text())),
             "AllocatedStorage" | "StorageType" | "Iops" | "StorageThroughput" => {
                 match name {
@@ -282,11 +276,17 @@ impl Instance {
                             "available".clone_into(&mut self.resting);
                         }
                     }
-                    "StorageType" => self.storage.kind = text(),
+                    "StorageType" => {
+                        self.storage.kind = text();
+                        // Only gp3 and the provisioned kinds have figures.
+                        self.storage.throughput = self.storage.throughput.filter(|_| self.storage.kind == "gp3");
+                        self.storage.iops = self.storage.iops.filter(|_| self.storage.kind != "gp2");
+                    }
                     "Iops" => self.storage.iops = number,
                     _ => self.storage.throughput = number,
                 }
                 self.optimizing_until = Some(after(at, durations.optimize_storage));
+                self.storage_rests_until = Some(after(at, durations.rest_storage));
             }
             other => unreachable!("modify puts no {other} among the pending values"),
         }
@@ -337,7 +337,7 @@ impl Instance {
             "IAMDatabaseAuthenticationEnabled": self.iam_authentication,
             "MonitoringInterval": 0,
             "PerformanceInsightsEnabled": self.insights.is_some(),
-            "DatabaseInsightsMode": "standard",
+            "DatabaseInsightsMode": if self.insights_advanced { "advanced" } else { "standard" },
             "CustomerOwnedIpEnabled": false,
             "CACertificateIdentifier": self.certificate,
             "CertificateDetails": {"CAIdentifier": self.certificate},

@@ -6,17 +6,21 @@
 
 use serde_json::{Map, Value, json};
 
-use super::catalog::{self, Storage};
+use super::catalog;
 use super::create::max_storage;
-use super::instance::{Instance, ParameterState};
+use super::instance::Instance;
+use super::parameters::ParameterState;
 use super::rules::{self, combination};
-use super::{Answer, Region, windows};
+use super::{Answer, Region, storage, windows};
 use crate::call::Call;
 use crate::clock::after;
 use crate::error::AwsError;
 use crate::log::digest;
 
-const SERVED: [&str; 30] = [
+/// The pending member about log exports.
+pub(super) const LOG_EXPORTS: &str = "PendingCloudwatchLogsExports";
+
+const SERVED: [&str; 31] = [
     "AllocatedStorage",
     "AllowMajorVersionUpgrade",
     "ApplyImmediately",
@@ -30,6 +34,7 @@ const SERVED: [&str; 30] = [
     "DBInstanceIdentifier",
     "DBParameterGroupName",
     "DBPortNumber",
+    "DatabaseInsightsMode",
     "DeletionProtection",
     "EnableIAMDatabaseAuthentication",
     "EnablePerformanceInsights",
@@ -48,7 +53,6 @@ const SERVED: [&str; 30] = [
     "VpcSecurityGroupIds",
     "DBSubnetGroupName",
 ];
-const STORAGE: [&str; 4] = ["AllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
 
 impl Region {
     pub(super) fn modify_db_instance(&mut self, call: &Call<'_>) -> Answer {
@@ -112,8 +116,11 @@ impl Region {
             }
             wanted.insert("DBInstanceIdentifier".into(), name.into());
         }
-        if STORAGE.iter().any(|name| call.parameters.get(name).is_some()) {
-            grow(call, instance, &mut wanted)?;
+        if storage::is_asked(call) {
+            storage::grow(call, instance, &mut wanted)?;
+        }
+        if let Some(exports) = log_exports(call, instance)? {
+            wanted.insert(LOG_EXPORTS.into(), exports);
         }
         Ok(wanted)
     }
@@ -141,14 +148,8 @@ impl Region {
 /// it cannot be changed, and while it is full nothing else can:
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
 fn accepts(instance: &Instance, call: &Call<'_>) -> Result<(), AwsError> {
-    let given = |name: &str| call.parameters.get(name).is_some();
-    if instance.status(call.now) == "storage-full" {
-        let harmless = ["DBInstanceIdentifier", "ApplyImmediately", "MaxAllocatedStorage"];
-        let mut names = call.parameters.as_object().into_iter().flat_map(Map::keys);
-        let only_storage = names.all(|name| STORAGE.contains(&name.as_str()) || harmless.contains(&name.as_str()));
-        if only_storage && given("AllocatedStorage") {
-            return Ok(());
-        }
+    if instance.status(call.now) == "storage-full" && storage::only_grows(call) {
+        return Ok(());
     }
     instance.must_be(&["available", "storage-optimization"], call.now)?;
     if !instance.steps.is_empty() {
@@ -157,20 +158,21 @@ fn accepts(instance: &Instance, call: &Call<'_>) -> Result<(), AwsError> {
             format!("Instance {} is about to be modified.", instance.identifier),
         ));
     }
-    let changes_storage = || -> Result<bool, AwsError> {
-        let mut wanted = Map::new();
-        grow(call, instance, &mut wanted)?;
-        Ok(wanted.iter().any(|(name, value)| !holds(instance, name, value)))
-    };
-    let asks = STORAGE.iter().any(|name| given(name));
-    if asks && instance.is_optimizing(call.now) && changes_storage()? {
-        return Err(AwsError::new(
-            "InvalidDBInstanceState",
-            "You can't currently modify the storage of this DB instance because the previous storage \
-             change is being optimized.",
-        ));
-    }
-    Ok(())
+    storage::may_change(call, instance)
+}
+
+/// The logs to be exported or no more, as they are shown while that is under way.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_PendingCloudwatchLogsExports.html>
+fn log_exports(call: &Call<'_>, instance: &Instance) -> Result<Option<Value>, AwsError> {
+    let Some(asked) = call.parameters.get("CloudwatchLogsExportConfiguration") else { return Ok(None) };
+    let types = |name: &str| rules::log_types(asked.get(name).and_then(Value::as_array));
+    let (mut enable, mut disable) = (types("EnableLogTypes")?, types("DisableLogTypes")?);
+    enable.retain(|log| !instance.logs.contains(log));
+    disable.retain(|log| instance.logs.contains(log));
+    let list = |name: &str, logs: Vec<String>| (!logs.is_empty()).then(|| (name.to_owned(), json!(logs)));
+    let pending: Map<_, _> =
+        [list("LogTypesToEnable", enable), list("LogTypesToDisable", disable)].into_iter().flatten().collect();
+    Ok((!pending.is_empty()).then_some(Value::Object(pending)))
 }
 
 fn upgrade(call: &Call<'_>, instance: &Instance, wanted: &str) -> Result<String, AwsError> {
@@ -180,7 +182,7 @@ fn upgrade(call: &Call<'_>, instance: &Instance, wanted: &str) -> Result<String,
         return Ok(current.clone());
     }
     let version = catalog::engine_version(Some(wanted))?;
-    if catalog::parts(&version) < catalog::parts(current) {
+    if !catalog::is_upgrade_target(current, &version) {
         return Err(combination(format!("Cannot upgrade postgres from {current} to {version}")));
     }
     let is_major = catalog::parts(&version).0 > major;
@@ -190,36 +192,6 @@ fn upgrade(call: &Call<'_>, instance: &Instance, wanted: &str) -> Result<String,
         ));
     }
     Ok(version)
-}
-
-/// Storage only grows, by a tenth at least: less is rounded up.
-fn grow(call: &Call<'_>, instance: &Instance, wanted: &mut Map<String, Value>) -> Result<(), AwsError> {
-    let now = &instance.storage;
-    let mut gib = call.integer("AllocatedStorage").unwrap_or(now.allocated);
-    if gib < now.allocated {
-        return Err(combination(format!(
-            "Invalid storage size for engine name postgres and storage type {}: {gib}; the allocated \
-             storage of {} GiB cannot be reduced.",
-            now.kind, now.allocated
-        )));
-    }
-    if gib > now.allocated {
-        gib = gib.max(now.allocated + (now.allocated + 9) / 10);
-    }
-    let kind = call.text("StorageType").unwrap_or(&now.kind);
-    // Of the same type and below gp3's threshold the present figures go on.
-    let keep = |figure: Option<i64>| figure.filter(|_| kind == now.kind && (kind != "gp3" || now.allocated >= 400));
-    let iops = call.integer("Iops").or(keep(now.iops));
-    let throughput = call.integer("StorageThroughput").or(keep(now.throughput));
-    let storage = Storage::new(Some(kind), Some(gib), iops, throughput)?;
-    wanted.insert("AllocatedStorage".into(), storage.allocated.into());
-    wanted.insert("StorageType".into(), storage.kind.into());
-    for (name, figure) in [("Iops", storage.iops), ("StorageThroughput", storage.throughput)] {
-        if let Some(figure) = figure {
-            wanted.insert(name.into(), figure.into());
-        }
-    }
-    Ok(())
 }
 
 /// The instance with the settings that hold at once, whatever
@@ -237,6 +209,7 @@ fn settings_at_once(call: &Call<'_>, instance: &Instance) -> Result<Instance, Aw
     set("PubliclyAccessible", &mut changed.public);
     set("EnableIAMDatabaseAuthentication", &mut changed.iam_authentication);
     changed.insights = rules::insights(call, instance.insights)?;
+    changed.insights_advanced = rules::insights_mode(call, changed.insights, instance.insights_advanced)?;
     if let Some(groups) = rules::security_groups(call)? {
         changed.security_groups = groups;
     }
@@ -244,12 +217,6 @@ fn settings_at_once(call: &Call<'_>, instance: &Instance) -> Result<Instance, Aw
         let gib = call.integer("AllocatedStorage").unwrap_or(instance.storage.allocated);
         // The present size turns autoscaling off.
         changed.max_storage = if most == gib { None } else { max_storage(Some(most), gib)? };
-    }
-    if let Some(logs) = call.parameters.get("CloudwatchLogsExportConfiguration") {
-        let types = |name: &str| rules::log_types(logs.get(name).and_then(Value::as_array));
-        let (enable, disable) = (types("EnableLogTypes")?, types("DisableLogTypes")?);
-        changed.logs.retain(|name| !disable.contains(name) && !enable.contains(name));
-        changed.logs.extend(enable);
     }
     if let Some(window) = call.text("PreferredBackupWindow") {
         changed.backup_window = windows::backup(window)?;
@@ -298,7 +265,7 @@ fn keep(instance: &mut Instance, wanted: Map<String, Value>, call: &Call<'_>) {
 /// The settings of which the table says that they ignore `ApplyImmediately`.
 fn ignores_window(instance: &Instance, name: &str, value: &Value) -> bool {
     match name {
-        "MasterUserPassword" | "Port" => true,
+        "MasterUserPassword" | "Port" | LOG_EXPORTS => true,
         // From one number of days to another, but not to or from none.
         "BackupRetentionPeriod" => instance.retention > 0 && value.as_i64() != Some(0),
         _ => false,
@@ -315,10 +282,6 @@ fn holds(instance: &Instance, name: &str, value: &Value) -> bool {
         "CACertificateIdentifier" => value.as_str() == Some(&instance.certificate),
         "MasterUserPassword" => value.as_str() == Some(&instance.password_digest),
         "DBInstanceIdentifier" => value.as_str() == Some(&instance.identifier),
-        "AllocatedStorage" => value.as_i64() == Some(instance.storage.allocated),
-        "StorageType" => value.as_str() == Some(&instance.storage.kind),
-        "Iops" => value.as_i64() == instance.storage.iops,
-        "StorageThroughput" => value.as_i64() == instance.storage.throughput,
-        _ => false,
+        other => storage::holds(&instance.storage, other, value),
     }
 }

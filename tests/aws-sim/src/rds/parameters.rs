@@ -2,11 +2,32 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html>
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::catalog;
 use super::rules::invalid;
 use crate::error::AwsError;
+
+/// How far the parameter group's values hold in an instance:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithParamGroups.html>
+#[derive(Clone, Debug, Default)]
+pub(super) struct ParameterState {
+    pub(super) applying_until: Option<Timestamp>,
+    pub(super) pending_reboot: bool,
+}
+
+impl ParameterState {
+    pub(super) fn status(&self, now: Timestamp) -> &'static str {
+        if self.applying_until.is_some_and(|until| now < until) {
+            "applying"
+        } else if self.pending_reboot {
+            "pending-reboot"
+        } else {
+            "in-sync"
+        }
+    }
+}
 
 /// A parameter of the engine.
 #[derive(Debug)]

@@ -130,6 +130,24 @@ pub(super) fn insights(call: &Call<'_>, now: Option<i64>) -> Result<Option<i64>,
     }
 }
 
+/// Whether Database Insights is in its Advanced mode after this call: it wants Performance Insights, kept for 15 months.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_DatabaseInsights.TurningOnAdvanced.html>
+pub(super) fn insights_mode(call: &Call<'_>, insights: Option<i64>, now: bool) -> Result<bool, AwsError> {
+    let advanced = match call.text("DatabaseInsightsMode") {
+        None => now,
+        Some("standard") => false,
+        Some("advanced") => true,
+        Some(other) => return Err(invalid(format!("Invalid Database Insights mode: {other}"))),
+    };
+    if advanced && insights.is_none_or(|days| days < 465) {
+        return Err(combination(
+            "To enable the Advanced mode of Database Insights, modify your instance to enable Performance Insights \
+             and set the retention period for Performance Insights to at least 465 days.",
+        ));
+    }
+    Ok(advanced)
+}
+
 /// Every well-formed security group id exists.
 pub(super) fn security_groups(call: &Call<'_>) -> Result<Option<Vec<String>>, AwsError> {
     let Some(ids) = call.list("VpcSecurityGroupIds") else { return Ok(None) };

@@ -169,11 +169,79 @@ fn optimised_storage_cannot_be_changed_for_hours_but_the_rest_can() {
     bench.available(json!({}));
     bench.account.rds().start_storage_optimization(REGION, NAME);
     assert_eq!(bench.status(), "storage-optimization");
-    assert_eq!(bench.modify_code(json!({"AllocatedStorage": 40})), "InvalidDBInstanceState");
+    assert_eq!(bench.modify_code(json!({"AllocatedStorage": 40})), "InvalidParameterCombination");
     bench.modify(json!({"DeletionProtection": true, "AllocatedStorage": 20})).unwrap();
     bench.pass(Duration::from_hours(6));
     assert_eq!(bench.status(), "available");
     bench.modify(json!({"AllocatedStorage": 40})).unwrap();
+}
+
+#[test]
+fn six_hours_lie_between_two_changes_of_the_storage_however_soon_it_is_available() {
+    let bench = Bench::new();
+    bench.account.durations().optimize_storage = minutes(30);
+    bench.available(json!({}));
+    bench.modify(json!({"AllocatedStorage": 40, "ApplyImmediately": true})).unwrap();
+    bench.pass(minutes(4));
+    assert_eq!(bench.status(), "storage-optimization");
+    bench.pass(minutes(30));
+    assert_eq!(bench.status(), "available");
+    assert_eq!(bench.modify_code(json!({"AllocatedStorage": 60})), "InvalidParameterCombination");
+    bench.modify(json!({"MultiAZ": true})).unwrap();
+    bench.pass(Duration::from_hours(6));
+    bench.modify(json!({"AllocatedStorage": 60})).unwrap();
+}
+
+#[test]
+fn where_a_figure_can_be_chosen_size_and_figure_are_given_together() {
+    let bench = Bench::new();
+    bench.available(json!({"AllocatedStorage": 500, "StorageType": "gp3"}));
+    let code = |changes| bench.modify_code(changes);
+    assert_eq!(code(json!({"Iops": 14000})), "InvalidParameterCombination");
+    assert_eq!(code(json!({"AllocatedStorage": 600})), "InvalidParameterCombination");
+    assert_eq!(code(json!({"AllocatedStorage": 500, "Iops": 9000})), "InvalidParameterCombination");
+    assert_eq!(
+        code(json!({"AllocatedStorage": 500, "Iops": 12000, "StorageThroughput": 3500})),
+        "InvalidParameterCombination"
+    );
+    bench.modify(json!({"AllocatedStorage": 600, "Iops": 14000, "ApplyImmediately": true})).unwrap();
+    bench.pass(minutes(4));
+    let shown = bench.show();
+    assert_eq!((&shown["AllocatedStorage"], &shown["Iops"]), (&600.into(), &14000.into()));
+    bench.pass(Duration::from_hours(6));
+    bench.modify(json!({"StorageType": "gp2", "ApplyImmediately": true})).unwrap();
+    bench.pass(minutes(4));
+    let shown = bench.show();
+    assert_eq!(
+        (&shown["StorageType"], &shown["Iops"], &shown["StorageThroughput"]),
+        (&"gp2".into(), &Value::Null, &0.into())
+    );
+}
+
+#[test]
+fn the_present_size_turns_storage_autoscaling_off() {
+    let bench = Bench::new();
+    bench.available(json!({"AllocatedStorage": 100, "MaxAllocatedStorage": 200}));
+    assert_eq!(bench.show()["MaxAllocatedStorage"], 200);
+    assert_eq!(bench.modify_code(json!({"MaxAllocatedStorage": 105})), "InvalidParameterCombination");
+    bench.modify(json!({"MaxAllocatedStorage": 100})).unwrap();
+    assert_eq!(bench.show()["MaxAllocatedStorage"], Value::Null);
+}
+
+#[test]
+fn log_exports_are_configured_for_a_while_and_shown_as_pending() {
+    let bench = Bench::new();
+    bench.available(json!({"EnableCloudwatchLogsExports": ["upgrade"]}));
+    let exports = |changes: Value| json!({"CloudwatchLogsExportConfiguration": changes});
+    assert_eq!(bench.modify_code(exports(json!({"EnableLogTypes": ["audit"]}))), "InvalidParameterCombination");
+    bench.modify(exports(json!({"EnableLogTypes": ["postgresql", "upgrade"]}))).unwrap();
+    assert_eq!(bench.status(), "configuring-log-exports");
+    assert_eq!(pending(&bench), json!({"PendingCloudwatchLogsExports": {"LogTypesToEnable": ["postgresql"]}}));
+    bench.pass(minutes(4));
+    assert_eq!(bench.show()["EnabledCloudwatchLogsExports"], json!(["upgrade", "postgresql"]));
+    bench.modify(exports(json!({"DisableLogTypes": ["upgrade"]}))).unwrap();
+    bench.pass(minutes(4));
+    assert_eq!(bench.show()["EnabledCloudwatchLogsExports"], json!(["postgresql"]));
 }
 
 #[test]
@@ -192,6 +260,8 @@ fn versions_only_rise_and_major_ones_need_consent() {
     assert_eq!(bench.modify_code(json!({"EngineVersion": "16.8"})), "InvalidParameterCombination");
     assert_eq!(bench.modify_code(json!({"EngineVersion": "15.14"})), "InvalidParameterCombination");
     assert_eq!(bench.modify_code(json!({"EngineVersion": "17"})), "InvalidParameterCombination");
+    let older = json!({"EngineVersion": "17.3", "AllowMajorVersionUpgrade": true});
+    assert_eq!(bench.modify_code(older), "InvalidParameterCombination", "it is older than 16.9");
     bench.modify(json!({"EngineVersion": "16"})).unwrap();
     assert_eq!(pending(&bench), json!({}));
     bench.modify(json!({"EngineVersion": "17", "AllowMajorVersionUpgrade": true, "ApplyImmediately": true})).unwrap();
@@ -200,6 +270,31 @@ fn versions_only_rise_and_major_ones_need_consent() {
     let shown = bench.show();
     assert_eq!(shown["EngineVersion"], "17.6");
     assert_eq!(shown["DBParameterGroups"][0]["DBParameterGroupName"], "default.postgres17");
+}
+
+#[test]
+fn a_major_upgrade_wants_a_parameter_group_of_its_family_where_the_present_one_is_no_default() {
+    let bench = Bench::new();
+    for (name, family) in [("mine16", "postgres16"), ("mine17", "postgres17")] {
+        let group = json!({"DBParameterGroupName": name, "DBParameterGroupFamily": family, "Description": name});
+        bench.call("CreateDBParameterGroup", group).unwrap();
+    }
+    bench.available(json!({"DBParameterGroupName": "mine16"}));
+    let upgrade = |group: Value| {
+        let mut changes = json!({"EngineVersion": "17", "AllowMajorVersionUpgrade": true, "ApplyImmediately": true});
+        overlay(&mut changes, group);
+        changes
+    };
+    for wrong in [json!({}), json!({"DBParameterGroupName": "mine16"})] {
+        assert_eq!(bench.modify_code(upgrade(wrong.clone())), "InvalidParameterCombination", "{wrong}");
+    }
+    bench.modify(upgrade(json!({"DBParameterGroupName": "mine17"}))).unwrap();
+    bench.pass(minutes(8));
+    let shown = bench.show();
+    assert_eq!(
+        shown["DBParameterGroups"],
+        json!([{"DBParameterGroupName": "mine17", "ParameterApplyStatus": "in-sync"}])
+    );
 }
 
 #[test]
@@ -303,4 +398,19 @@ fn performance_insights_is_switched_at_once_and_kept_for_days_that_aws_knows() {
     assert!(shown["PerformanceInsightsKMSKeyId"].as_str().unwrap().starts_with("arn:aws:kms:"));
     bench.modify(json!({"EnablePerformanceInsights": false})).unwrap();
     assert_eq!(bench.show()["PerformanceInsightsRetentionPeriod"], serde_json::Value::Null);
+}
+
+#[test]
+fn the_advanced_mode_of_database_insights_holds_performance_insights_fast() {
+    let bench = Bench::new();
+    bench.available(json!({}));
+    let code = |changes| bench.modify_code(changes);
+    assert_eq!(code(json!({"DatabaseInsightsMode": "advanced"})), "InvalidParameterCombination");
+    let on = json!({"DatabaseInsightsMode": "advanced", "EnablePerformanceInsights": true, "PerformanceInsightsRetentionPeriod": 465});
+    bench.modify(on).unwrap();
+    assert_eq!(bench.show()["DatabaseInsightsMode"], "advanced");
+    assert_eq!(code(json!({"EnablePerformanceInsights": false})), "InvalidParameterCombination");
+    assert_eq!(code(json!({"PerformanceInsightsRetentionPeriod": 7})), "InvalidParameterCombination");
+    bench.modify(json!({"EnablePerformanceInsights": false, "DatabaseInsightsMode": "standard"})).unwrap();
+    assert_eq!(bench.show()["PerformanceInsightsEnabled"], false);
 }
