@@ -119,8 +119,8 @@ pub fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// The store's weekly maintenance window.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+/// The store's weekly maintenance window, and what AWS does in it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Maintenance {
     /// Weekly window in UTC, `sun:05:00-sun:06:00`; one that AWS picks, and not compared, if absent.
@@ -129,6 +129,15 @@ pub struct Maintenance {
     #[x_kube(validation = Rule::new("self.matches('^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$')")
         .message("maintenance.window must look like sun:05:00-sun:06:00 (days in lower case, UTC)"))]
     pub window: Option<String>,
+    /// Whether AWS makes minor upgrades by itself, in the window.
+    #[serde(default = "yes")]
+    pub auto_minor_version_upgrade: bool,
+}
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        Self { window: None, auto_minor_version_upgrade: true }
+    }
 }
 
 /// `true`, for serde defaults.

@@ -153,6 +153,7 @@ async fn every_field_of_a_bucket_that_drifts_is_reported_then_corrected_or_expla
 #[tokio::test]
 async fn every_field_of_a_cache_that_drifts_is_reported_then_corrected_or_explained() {
     cache::TABLE.run().await;
+    cache::OPEN.run().await;
 }
 
 #[tokio::test]

@@ -94,7 +94,8 @@ impl ElastiCache {
         self.with_group(region, id, |group| group.settings.awaits_reboot = false)
     }
 
-    fn with_group(&mut self, region: &str, id: &str, change: impl FnOnce(&mut Group)) -> bool {
+    /// Changes a group as no AWS call can. Says whether it was there.
+    pub fn with_group(&mut self, region: &str, id: &str, change: impl FnOnce(&mut Group)) -> bool {
         self.groups.get_mut(&place(region, id)).map(change).is_some()
     }
 }
