@@ -144,8 +144,9 @@ impl ElastiCache {
         }
         // One that is delivered as wished, without an error, does not change.
         wishes.retain(|log_type, wish| {
-            let now = group.logs.get(log_type).filter(|delivery| delivery.error.is_none());
-            now.map(|delivery| &delivery.target) != wish.as_ref()
+            let now = group.logs.get(log_type);
+            let fails = now.is_some_and(|delivery| delivery.error.is_some());
+            fails || now.map(|delivery| &delivery.target) != wish.as_ref()
         });
         Ok(wishes)
     }

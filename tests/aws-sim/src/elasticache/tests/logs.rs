@@ -77,6 +77,10 @@ fn a_delivery_is_enabled_changed_and_disabled_each_for_a_while() {
     client.modified(wish(stream("engine-log", "engine")));
     client.pass(MINUTE);
     assert_eq!(shown(&client), [row("engine-log", "engine", "active")], "enabled anew");
+    client.account.elasticache().fail_log_delivery(REGION, "redis", "engine-log", "gone");
+    client.modified(wish(json!({"LogType": "engine-log", "Enabled": false})));
+    client.pass(MINUTE);
+    assert_eq!(shown(&client), [], "one that fails can be ended, too");
 }
 
 #[test]
