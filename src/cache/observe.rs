@@ -27,7 +27,8 @@ pub struct Seen {
     pub member: Option<Member>,
     /// Its tags; ElastiCache answers them only while it is available.
     pub tags: Option<BTreeMap<String, String>>,
-    /// Its own parameter groups; `None` while its first member, which says which one it uses, is not answered.
+    /// Its own parameter groups; `None` while it is created, or its first member, which says which one it uses, is not
+    /// answered.
     pub parameter_groups: Option<Vec<ParameterGroup>>,
     /// The connection Secret.
     pub secret: SecretSeen,
@@ -127,7 +128,8 @@ pub(super) async fn observe(object: &ShowCoreCache, look: &Look<'_>) -> Result<S
         Some(group) => futures::try_join!(member(look, group), tags(look, group))?,
         None => (None, None),
     };
-    let parameter_groups = if group.is_none() || member.is_some() || look.deleting {
+    let creating = group.as_ref().is_some_and(|group| group.status == "creating");
+    let parameter_groups = if group.is_none() || (member.is_some() && !creating) || look.deleting {
         Some(parameter_groups::observe(object, look, member.as_ref()).await?)
     } else {
         None

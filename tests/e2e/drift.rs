@@ -95,14 +95,19 @@ impl Table {
         assert_drift(&told, case.field, case.desired, case.observed);
         let row = drift(&told, case.field).unwrap();
         let since = row["since"].clone();
+        // Where AWS is still making the change, the plan comes after the report.
+        let has_plan = |object: &Value| found(object) && object["status"]["plan"]["steps"].is_array();
+        if !matches!(case.then, Then::Blocked(..)) {
+            let what = format!("the plan for {}", case.field);
+            test.settle(self.kind, self.name, &what, |_| history.find(has_plan).is_some()).await;
+            self.planned(case, &history.find(has_plan).unwrap());
+        }
         match &case.then {
             Then::Corrected => {
                 assert_eq!(row["action"], "Pending", "{}: {row}", case.field);
-                self.planned(case, &told);
             }
             Then::InWindow => {
                 assert_eq!(row["action"], "AwaitingWindow", "{}: {row}", case.field);
-                self.planned(case, &told);
                 look::advance_to_sunday(test, 5, 1);
             }
             Then::Blocked(words, undo) => {
@@ -120,6 +125,10 @@ impl Table {
         let past = last_drift(&object, case.field).unwrap();
         assert_eq!((&past["desired"], &past["observed"]), (&row["desired"], &row["observed"]), "{}", case.field);
         assert!(past["corrected"].as_str() >= past["found"].as_str(), "{past}");
+        if matches!(case.then, Then::InWindow) {
+            // The next case finds the window closed again.
+            test.advance(std::time::Duration::from_hours(1));
+        }
     }
 
     /// The plan that stood beside the report makes one of the calls that the field table names, and disturbs as it says.
