@@ -241,7 +241,7 @@ pub enum LogType {
 /// Where a log goes.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum LogDestination {
-    /// A log group of CloudWatch Logs.
+    /// A log group of Amazon's log service.
     CloudWatchLogs,
     /// A delivery stream of Amazon Data Firehose.
     Firehose,

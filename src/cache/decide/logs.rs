@@ -34,10 +34,10 @@ pub(super) fn log_fields(wanted: &Wanted<'_>, group: &Group) -> Vec<Field> {
 
 /// The step for those of the named fields that are deliveries: those of the spec are set up, others of ours end.
 pub(super) fn log_step(wanted: &Wanted<'_>, names: &[&str]) -> Option<Step> {
-    let named = |log_type: LogType| names.contains(&format!("{}.{}", LOGS.name, log_type.name()).as_str());
+    let is_named = |log_type: LogType| names.contains(&format!("{}.{}", LOGS.name, log_type.name()).as_str());
     let of_spec = |log_type| wanted.spec.log_delivery.iter().find(|delivery| delivery.log_type == log_type);
     let (mut start, mut end) = (Vec::new(), Vec::new());
-    for log_type in LogType::ALL.into_iter().filter(|log_type| named(*log_type)) {
+    for log_type in LogType::ALL.into_iter().filter(|log_type| is_named(*log_type)) {
         match of_spec(log_type) {
             Some(delivery) => start.push(delivery.clone()),
             None => end.push(log_type),

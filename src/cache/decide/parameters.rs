@@ -130,7 +130,7 @@ fn own_steps(
     let parameters = parameters_of(wanted);
     // Under driftPolicy Report a parameter that drifted stays, whatever else is written.
     let prepares = comes_with_version(wanted, member);
-    let named = |key: &String| prepares || names.contains(&format!("{}.{key}", PARAMETERS.name).as_str());
+    let may_write = |key: &String| prepares || names.contains(&format!("{}.{key}", PARAMETERS.name).as_str());
     // Until the group is used, what is taken up at a reboot only must be as in the group that is used now.
     let used = member.parameter_group == name;
     let now = find(seen, &member.parameter_group);
@@ -150,11 +150,11 @@ fn own_steps(
     check_owner(wanted, group)?;
     let set: BTreeMap<_, _> = parameters
         .iter()
-        .filter(|(key, value)| group.parameters.get(*key) != Some(value) && named(key) && may_set(key))
+        .filter(|(key, value)| group.parameters.get(*key) != Some(value) && may_write(key) && may_set(key))
         .map(owned)
         .collect();
     let reset: BTreeSet<_> =
-        group.parameters.keys().filter(|key| !parameters.contains_key(*key) && named(key)).cloned().collect();
+        group.parameters.keys().filter(|key| !parameters.contains_key(*key) && may_write(key)).cloned().collect();
     let nothing = set.is_empty() && reset.is_empty();
     Ok(if nothing { Vec::new() } else { vec![change(name.to_owned(), set, reset)] })
 }

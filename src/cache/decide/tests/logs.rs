@@ -50,11 +50,11 @@ fn logs_are_delivered_as_the_spec_says_and_what_was_never_ours_is_left_alone() {
     let had_but = |logs: &[LogDelivery]| had.but(|scene| scene.spec = spec_of(logs));
     let both = || delivering(&[(&slow("/a"), "active"), (&engine("e"), "active")]);
     let create = created_with(Some("s1"), |create| create.logs = vec![slow("/a")]);
-    let waiting = Seen { secret: secret("s1", connection_of(None)), ..nothing() };
+    let to_be_made = Seen { secret: secret("s1", connection_of(None)), ..nothing() };
     check(vec![
         (
             "created with one",
-            decided(&applied().but(|scene| scene.spec = spec_of(&[slow("/a")])), &waiting),
+            decided(&applied().but(|scene| scene.spec = spec_of(&[slow("/a")])), &to_be_made),
             Outcome::rest("Working Creating", "Unknown").doing(vec![create]),
         ),
         ("wanted", decided(&wanting(&[slow("/a")]), &present()), calm().doing(vec![deliver(&[slow("/a")], &[])])),

@@ -11,12 +11,17 @@ fn tuned_spec() -> ShowCoreCacheSpec {
     spec(json!({ "parameters": map(TUNED) }))
 }
 
-fn group_of(name: &str, parameters: &[(&str, &str)], tags: Option<BTreeMap<String, String>>) -> ParameterGroup {
-    ParameterGroup { name: name.into(), parameters: map(parameters), tags }
+fn group_of(name: &str, parameters: &[(&str, &str)], tags: BTreeMap<String, String>) -> ParameterGroup {
+    ParameterGroup { name: name.into(), parameters: map(parameters), tags: Some(tags) }
 }
 
-fn ours() -> Option<BTreeMap<String, String>> {
-    Some(tagged(KIND, &[]))
+/// As a quiet look sees it: nothing is to be written, so its tags are not read.
+fn quiet(name: &str, parameters: &[(&str, &str)]) -> ParameterGroup {
+    ParameterGroup { name: name.into(), parameters: map(parameters), tags: None }
+}
+
+fn ours() -> BTreeMap<String, String> {
+    tagged(KIND, &[])
 }
 
 /// The member uses this group, and these of its own are there.
@@ -29,9 +34,8 @@ fn own(parameters: &[(&str, &str)]) -> Seen {
     using(OWN, vec![group_of(OWN, parameters, ours())])
 }
 
-/// As a quiet look sees it: nothing is to be written, so its tags are not read.
 fn as_wanted() -> Seen {
-    using(OWN, vec![group_of(OWN, TUNED, None)])
+    using(OWN, vec![quiet(OWN, TUNED)])
 }
 
 fn tuned() -> Object {
@@ -86,7 +90,7 @@ fn a_group_of_its_own_is_made_before_a_cache_that_has_parameters() {
         ),
         (
             "rule 3: somebody else's is not written to, and the cache not made",
-            decided(&wants, &waiting(vec![group_of(OWN, &[], Some(map(&[])))])),
+            decided(&wants, &waiting(vec![group_of(OWN, &[], map(&[]))])),
             Outcome::rest("Stalled NotOurs", "Unknown"),
         ),
         (
@@ -144,13 +148,13 @@ fn a_running_cache_gets_its_group_and_goes_back_to_awss_default() {
         ("gone", decided(&gone_from_spec, &on_default(vec![])), calm()),
         (
             "somebody took over the name: it is left alone",
-            decided(&gone_from_spec, &on_default(vec![group_of(OWN, policy, Some(map(&[])))])),
+            decided(&gone_from_spec, &on_default(vec![group_of(OWN, policy, map(&[]))])),
             calm(),
         ),
         ("somebody's group, and no parameters: left alone", decided(&settled(), &using("theirs", vec![])), calm()),
         (
             "somebody's group of an own name, and no parameters: left alone",
-            decided(&settled(), &using(OWN, vec![group_of(OWN, policy, Some(map(&[])))])),
+            decided(&settled(), &using(OWN, vec![group_of(OWN, policy, map(&[]))])),
             calm(),
         ),
         (
@@ -177,7 +181,7 @@ fn parameters_are_set_put_back_and_left_alone_as_they_are_ours_or_not() {
         parameters.insert("timeout".into(), "60".into());
     });
     let foreign = || Seen {
-        parameter_groups: Some(vec![group_of(OWN, &[("maxmemory-policy", "noeviction")], Some(map(&[])))]),
+        parameter_groups: Some(vec![group_of(OWN, &[("maxmemory-policy", "noeviction")], map(&[]))]),
         ..as_wanted()
     };
     let with_theirs: Vec<_> = TUNED.iter().copied().chain([("timeout", "5")]).collect();
@@ -237,7 +241,7 @@ fn an_upgrade_to_another_family_takes_a_group_of_that_family_along() {
     };
     let seen = |groups| Seen { parameter_groups: Some(groups), ..with_member(six) };
     let spec_of = |version: &str| ShowCoreCacheSpec { engine_version: Some(version.into()), ..tuned_spec() };
-    let old = settled_as(spec_of("6.2"), &seen(vec![group_of(OLD, TUNED, None)]));
+    let old = settled_as(spec_of("6.2"), &seen(vec![quiet(OLD, TUNED)]));
     let wants = old.but(|scene| scene.spec = spec_of("7.1"));
     let upgrade = || {
         modify(|changes| {
@@ -268,7 +272,7 @@ fn an_upgrade_to_another_family_takes_a_group_of_that_family_along() {
         ("made: only the window is missing", decided(&wants, &seen(both())), calm().holding(vec![upgrade()])),
         ("in the window", decided(&wants.at(SUNDAY), &seen(both())), calm().doing(vec![upgrade()])),
         ("upgraded: the old group goes", decided(&told, &upgraded(both())), calm().doing(vec![delete(OLD)])),
-        ("done", decided(&told, &upgraded(vec![group_of(OWN, TUNED, None)])), calm()),
+        ("done", decided(&told, &upgraded(vec![quiet(OWN, TUNED)])), calm()),
         (
             "without parameters AWS takes its default group along",
             decided(
