@@ -6,12 +6,16 @@
 mod act;
 mod decide;
 mod observe;
+mod parameter_groups;
 
-use kube::{CustomResource, KubeSchema};
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    connection,
     decision::{Decision, Wanted},
     error::Failure,
     field::Row,
@@ -22,7 +26,8 @@ use crate::{
 };
 
 pub use decide::{Changes, CreateGroup, Step, Strategy};
-pub use observe::{Group, Member, Seen};
+pub use observe::{Delivery, Group, Member, Seen};
+pub use parameter_groups::ParameterGroup;
 
 /// An ElastiCache replication group. Encryption at rest and TLS are always on.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -62,7 +67,11 @@ pub use observe::{Group, Member, Seen};
     validation = Rule::new("!has(self.engineVersion) || self.engine != 'redis' || self.engineVersion in ['6.2', '7.0', '7.1']")
         .message("engineVersion: redis is 6.2, 7.0 or 7.1; later versions are engine valkey"),
     validation = Rule::new("!has(self.engineVersion) || self.engine != 'valkey' || int(self.engineVersion.split('.')[0]) * 100 + int(self.engineVersion.split('.')[1]) >= 702")
-        .message("engineVersion: valkey begins at 7.2")
+        .message("engineVersion: valkey begins at 7.2"),
+    validation = Rule::new("self.availability != 'MultiAZ' || self.replicas >= 1")
+        .message("availability: MultiAZ needs replicas of 1 or more, in another zone than the primary"),
+    validation = Rule::new("!has(self.parameters) || size(self.parameters) == 0 || has(self.engineVersion)")
+        .message("parameters need engineVersion: a parameter group is for the versions of one family")
 )]
 pub struct ShowCoreCacheSpec {
     /// The replication group's id; `metadata.name` if absent. Immutable.
@@ -93,6 +102,9 @@ pub struct ShowCoreCacheSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 5))]
     pub replicas: i32,
+    /// Whether replicas stand in another zone than the primary, and one takes over when its zone fails.
+    #[serde(default)]
+    pub availability: Availability,
     /// How clients authenticate. Immutable.
     #[serde(default)]
     pub authentication: Authentication,
@@ -108,9 +120,19 @@ pub struct ShowCoreCacheSpec {
     /// Daily snapshots. They are encrypted as the cache is.
     #[serde(default)]
     pub snapshot: Snapshot,
-    /// Maintenance window.
+    /// Maintenance window, and what AWS does in it.
     #[serde(default)]
     pub maintenance: Maintenance,
+    /// Parameters of the engine. Only if some are set does the cache get a parameter group of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub parameters: BTreeMap<String, String>,
+    /// Logs that AWS delivers, at most one delivery of each type. The log group or delivery stream must be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, other.logType == one.logType))")
+        .message("logDelivery: each logType at most once"))]
+    pub log_delivery: Vec<LogDelivery>,
     /// When a disruptive change (node type, version) may happen.
     #[serde(default)]
     pub disruption: Disruption,
@@ -163,6 +185,107 @@ pub enum Authentication {
     None,
 }
 
+/// Whether replicas stand in another zone than the primary.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum Availability {
+    /// AWS need not place them in several zones.
+    #[default]
+    #[serde(rename = "SingleAZ")]
+    SingleAz,
+    /// They do, and AWS promotes one when the primary's zone fails.
+    #[serde(rename = "MultiAZ")]
+    MultiAz,
+}
+
+impl Availability {
+    /// As the spec writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleAz => "SingleAZ",
+            Self::MultiAz => "MultiAZ",
+        }
+    }
+}
+
+/// A log that AWS delivers.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.destination != 'CloudWatchLogs' || self.name.matches('^[A-Za-z0-9._/#-]+$')")
+        .message("logDelivery.name: a log group's name has letters, digits and . _ / # - only"),
+    validation = Rule::new("self.destination != 'Firehose' || (size(self.name) <= 64 && self.name.matches('^[A-Za-z0-9._-]+$'))")
+        .message("logDelivery.name: a delivery stream's name has letters, digits and . _ - only, at most 64")
+)]
+pub struct LogDelivery {
+    /// Which log.
+    pub log_type: LogType,
+    /// Where it goes.
+    pub destination: LogDestination,
+    /// The log group's or delivery stream's name.
+    #[schemars(length(min = 1, max = 512))]
+    pub name: String,
+    /// How an entry is written.
+    #[serde(default)]
+    pub format: LogFormat,
+}
+
+/// Which log.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum LogType {
+    /// Commands that took long.
+    SlowLog,
+    /// What the engine says of itself.
+    EngineLog,
+}
+
+/// Where a log goes.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum LogDestination {
+    /// A log group of Amazon's log service.
+    CloudWatchLogs,
+    /// A delivery stream of Amazon Data Firehose.
+    Firehose,
+}
+
+/// How an entry of a log is written.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum LogFormat {
+    /// As JSON.
+    #[default]
+    #[serde(rename = "JSON")]
+    Json,
+    /// As text.
+    Text,
+}
+
+impl LogType {
+    /// Every type.
+    pub const ALL: [Self; 2] = [Self::SlowLog, Self::EngineLog];
+
+    /// As the spec writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SlowLog => "SlowLog",
+            Self::EngineLog => "EngineLog",
+        }
+    }
+}
+
+impl LogDelivery {
+    /// In words, as rows of drift say it: `JSON to CloudWatchLogs /sessions`.
+    pub fn words(&self) -> String {
+        let format = match self.format {
+            LogFormat::Json => "JSON",
+            LogFormat::Text => "Text",
+        };
+        let destination = match self.destination {
+            LogDestination::CloudWatchLogs => "CloudWatchLogs",
+            LogDestination::Firehose => "Firehose",
+        };
+        format!("{format} to {destination} {}", self.name)
+    }
+}
+
 /// Daily snapshots.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -191,6 +314,20 @@ fn node_type() -> String {
 
 fn retention_days() -> i32 {
     1
+}
+
+fn parameters_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "description": "Parameters of the engine. Only if some are set does the cache get a parameter group of its own; without any it has AWS's default group. cluster-enabled is not among them: the group has one shard. What AWS takes up at a reboot only (activerehashing, databases) waits for one of yours, since a reboot empties a node.",
+        "maxProperties": 64,
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256},
+        "x-kubernetes-validations": [
+            {"rule": "!('cluster-enabled' in self)", "message": "parameters: cluster-enabled cannot be set: the cache has one shard"},
+            {"rule": "self.all(k, size(k) <= 64 && k.matches('^[a-z][a-z0-9-]*$'))",
+             "message": "parameters: a name has lower-case letters, digits and hyphens, at most 64"}
+        ]
+    })
 }
 
 impl ShowCoreCacheSpec {
@@ -237,6 +374,11 @@ impl Kind for ShowCoreCache {
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Failure> {
         observe::observe(self, look).await
+    }
+
+    async fn observe_secret(&self, look: &Look<'_>, before: Seen) -> Result<Seen, Failure> {
+        let name = self.spec.secret_name(&self.name_any());
+        Ok(Seen { secret: connection::observe(look, self, &name).await?, ..before })
     }
 
     fn decide(wanted: &Wanted<'_, Self::Spec>, seen: &Seen, now: k8s_openapi::jiff::Timestamp) -> Decision<Step> {

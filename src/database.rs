@@ -7,11 +7,12 @@ mod storage;
 
 use std::collections::BTreeMap;
 
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    connection,
     decision::{Decision, Wanted},
     error::Failure,
     field::Row,
@@ -350,6 +351,11 @@ impl Kind for ShowCoreDatabase {
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Failure> {
         observe::observe(self, look).await
+    }
+
+    async fn observe_secret(&self, look: &Look<'_>, before: Seen) -> Result<Seen, Failure> {
+        let name = self.spec.secret_name(&self.name_any());
+        Ok(Seen { secret: connection::observe(look, self, &name).await?, ..before })
     }
 
     fn decide(wanted: &Wanted<'_, Self::Spec>, seen: &Seen, now: k8s_openapi::jiff::Timestamp) -> Decision<Step> {

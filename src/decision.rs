@@ -67,6 +67,10 @@ pub enum Presence {
 pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// Service and operation: `rds:ModifyDBInstance`.
     fn call(&self) -> &'static str;
+    /// Whether it is sent to AWS, not to the API server.
+    fn at_aws(&self) -> bool {
+        !self.call().starts_with("kubernetes:")
+    }
     /// What it changes, in words.
     fn changes(&self) -> Vec<String>;
     /// What it does to the store's users.

@@ -138,12 +138,14 @@ fn classify(code: &str, status: Option<u16>) -> (Class, &'static str, String) {
         | "InvalidCacheClusterState"
         | "InvalidDBSnapshotState"
         | "InvalidDBParameterGroupState"
+        | "InvalidCacheParameterGroupState"
         | "InvalidSnapshotState"
         | "OperationAborted" => (Class::Wait, "Busy", say("AWS is at work on the resource; looking again")),
         "DBInstanceAlreadyExists"
         | "ReplicationGroupAlreadyExists"
         | "BucketAlreadyOwnedByYou"
         | "DBParameterGroupAlreadyExists"
+        | "CacheParameterGroupAlreadyExists"
         | "DBSnapshotAlreadyExists"
         | "SnapshotAlreadyExistsFault"
         | "AlreadyExists" => (Class::Wait, "AlreadyExists", say("it is there already; looking whose it is")),
@@ -151,6 +153,7 @@ fn classify(code: &str, status: Option<u16>) -> (Class, &'static str, String) {
         | "DBInstanceNotFoundFault"
         | "ReplicationGroupNotFoundFault"
         | "CacheClusterNotFound"
+        | "CacheParameterGroupNotFound"
         | "NoSuchBucket"
         | "TagNotFound"
         | "NoOperationFault" => (Class::Wait, "ChangedMeanwhile", say("it changed meanwhile; looking again")),

@@ -59,6 +59,16 @@ pub trait Kind:
 
     /// Gathers all that a decision needs.
     fn observe(&self, look: &Look<'_>) -> impl Future<Output = Result<Self::Seen, Failure>> + Send;
+    /// Gathers it again after nothing but the connection Secret was written: what AWS answered just before still holds,
+    /// and is not asked for again. A kind without a Secret looks at all of it.
+    fn observe_secret(
+        &self,
+        look: &Look<'_>,
+        before: Self::Seen,
+    ) -> impl Future<Output = Result<Self::Seen, Failure>> + Send {
+        drop(before);
+        self.observe(look)
+    }
     /// Decides. Pure: no I/O, no clock, no randomness.
     fn decide(wanted: &Wanted<'_, Self::Spec>, seen: &Self::Seen, now: Timestamp) -> Decision<Self::Step>;
     /// Performs one step, idempotently.

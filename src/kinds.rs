@@ -1,6 +1,10 @@
 //! The only list of kinds.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -20,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bucket::ShowCoreBucket, cache::ShowCoreCache, context::Context, database::ShowCoreDatabase, field::Row, kind::Kind,
-    metrics::census, passes::Passes, reconcile::reconcile,
+    metrics::census, ownership::PIN_ANNOTATION, passes::Passes, reconcile::reconcile,
 };
 
 macro_rules! kinds {
@@ -80,9 +84,9 @@ fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
         None => Api::all(cx.client.clone()),
     };
     let (reader, writer) = reflector::store();
-    // What wakes an object: its spec, its deletion, its finalizers, its annotations. Not its status: that is ours.
-    let wakes =
-        predicates::generation.combine(predicates::finalizers).combine(predicates::annotations).combine(deletion);
+    // What wakes an object: its spec, its deletion, its finalizers, its annotations. Not its status and pin: those are
+    // ours, and a look for their sake would cost as much as any other.
+    let wakes = predicates::generation.combine(predicates::finalizers).combine(annotations).combine(deletion);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .reflect(writer)
@@ -130,6 +134,15 @@ async fn in_turn<K: Kind>(
         None => Ok(Action::await_change()),
     };
     turns.run(&name, failing, pass).await.unwrap_or_else(|| Ok(Action::await_change()))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form that kube's predicates have")]
+fn annotations<K: Resource>(object: &K) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    for annotation in object.meta().annotations.iter().flatten().filter(|(name, _)| *name != PIN_ANNOTATION) {
+        annotation.hash(&mut hasher);
+    }
+    Some(hasher.finish())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that kube's predicates have")]

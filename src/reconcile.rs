@@ -43,7 +43,8 @@ pub const PAUSED_ANNOTATION: &str = "showcore.io/paused";
 /// Most looks of one pass; what is still to do then is done by the next.
 const MAX_ROUNDS: usize = 6;
 
-/// A decision made on a fresh look: [`decide`] reads AWS itself, just before. Only such a decision gives orders.
+/// A decision made on a fresh look: [`decide`] reads AWS itself, just before, or AWS was read in this pass and nothing
+/// was sent to it since. Only such a decision gives orders.
 struct Fresh<S>(Decision<S>);
 
 impl<S: Step> Fresh<S> {
@@ -121,8 +122,9 @@ async fn pass<K: Kind>(cx: &Context, object: K) -> Result<Option<LookAgain>, Fai
     };
     let mut object = if deleting { object } else { pinned(&look, object).await? };
     let mut done: Vec<K::Step> = Vec::new();
+    let mut still_holds = None;
     for _ in 0..MAX_ROUNDS {
-        let (mut decision, now) = match decide(&look, &object).await {
+        let (mut decision, seen, now) = match decide(&look, &object, still_holds.take()).await {
             Ok(decided) => decided,
             Err(failure) => return Err(tell_blind(cx, object, failure).await),
         };
@@ -142,6 +144,7 @@ async fn pass<K: Kind>(cx: &Context, object: K) -> Result<Option<LookAgain>, Fai
         if orders.is_empty() {
             return Ok(Some(decision.0.look_again));
         }
+        still_holds = orders.iter().all(|order| !order.step().at_aws()).then_some(seen);
         for order in orders {
             if done.contains(order.step()) {
                 let message = "AWS accepted it and does not show it yet; looking again before it is sent again";
@@ -261,10 +264,17 @@ fn pin<K: Kind>(object: &K) -> Option<Pin> {
     object.annotations().get(PIN_ANNOTATION).and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// Looks, and decides on what was seen.
-async fn decide<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Fresh<K::Step>, Timestamp), Failure> {
+/// Looks, and decides on what was seen. After steps that did not touch AWS, only the Secret is looked at again.
+async fn decide<K: Kind>(
+    look: &Look<'_>,
+    object: &K,
+    still_holds: Option<K::Seen>,
+) -> Result<(Fresh<K::Step>, K::Seen, Timestamp), Failure> {
     let presence = presence(look, object).await?;
-    let seen = object.observe(look).await?;
+    let seen = match still_holds {
+        Some(before) => object.observe_secret(look, before).await?,
+        None => object.observe(look).await?,
+    };
     let now = whole_seconds(look.cx.clock.now().await?);
     let pin = pin(object);
     let wanted = Wanted {
@@ -281,7 +291,7 @@ async fn decide<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Fresh<K::Step>,
         not_found_grace: SignedDuration::try_from(look.cx.timing.not_found_grace).unwrap_or(SignedDuration::MAX),
     };
     let decision = K::decide(&wanted, &seen, now);
-    Ok((Fresh(if paused(object) { decision.paused() } else { decision }), now))
+    Ok((Fresh(if paused(object) { decision.paused() } else { decision }), seen, now))
 }
 
 /// While the CRD itself is being deleted, every object is treated as `Retain` (rule 2).

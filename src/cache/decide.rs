@@ -8,13 +8,15 @@ use crate::{
         self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict, awaiting_window,
         waiting_for_aws,
     },
-    error::note,
+    error::{Note, note},
     status::{Endpoint, MAX_DRIFT_ROWS},
     window,
 };
 
 mod credentials;
 mod fields;
+mod logs;
+mod parameters;
 mod removal;
 mod state;
 mod step;
@@ -25,7 +27,9 @@ pub use step::{Changes, CreateGroup, Step, Strategy};
 
 use credentials::{authenticates, binding, connection, secret_steps};
 pub(super) use fields::FIELDS;
-use fields::{fields, keep_unseen, replicas, unseen};
+use fields::{LOGS, PARAMETER_GROUP, REPLICAS, fields, keep_unseen, record_groups, replicas, unseen};
+use logs::{failing, log_step};
+use parameters::{awaiting_reboot, first_steps, own_group, parameter_steps};
 use removal::{gone, remove};
 use state::{at_work, create_failed, encrypted, encryption, not_at_rest, resource, verdict};
 use step::tag_steps;
@@ -69,20 +73,28 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         }
         Err(stalled) => return decision(stalled),
     };
-    let create = Step::Create(Box::new(CreateGroup {
+    let mut steps = match first_steps(wanted, seen) {
+        Ok(steps) => steps,
+        Err(stalled) => return decision(stalled),
+    };
+    steps.push(Step::Create(Box::new(CreateGroup {
         engine: spec.engine.name(),
         engine_version: spec.engine_version.clone(),
         node_type: spec.node_type.clone(),
         replicas: spec.replicas,
+        availability: spec.availability,
         token_of: authenticates(wanted).then_some(secret_uid),
         subnet_group: spec.network.subnet_group_name.clone(),
         security_groups: spec.network.security_group_ids.clone(),
         snapshot_retention: spec.snapshot.retention_days,
         snapshot_window: spec.snapshot.window.clone(),
         maintenance_window: spec.maintenance.window.clone(),
+        auto_minor_version_upgrade: spec.maintenance.auto_minor_version_upgrade,
+        parameter_group: own_group(wanted, None),
+        logs: spec.log_delivery.clone(),
         tags: wanted.tags(&spec.tags),
-    }));
-    decision(verdict).with_steps(vec![create])
+    })));
+    decision(verdict).with_steps(steps)
 }
 
 fn adopt(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> Decision<Step> {
@@ -104,17 +116,26 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     let record = wanted.record();
     let compared = Comparison::of(&fields, record, now);
     let mut applied = compared.applied.clone();
-    keep_unseen(&mut applied, seen, group, record.applied);
-    let names = compared.to_correct(wanted.drift_policy);
-    let (mut steps, secret_trouble) = match secret_steps(wanted, seen, group, &mut applied) {
+    keep_unseen(&mut applied, wanted, seen, group);
+    record_groups(&mut applied, wanted, seen);
+    let mut names = compared.to_correct(wanted.drift_policy);
+    let (mut steps, mut trouble) = match secret_steps(wanted, seen, group, &mut applied) {
         Ok(steps) => (steps, None),
         Err(why) => (Vec::new(), Some(why)),
     };
     steps.extend(tag_steps(wanted, group, &names));
+    match seen.member.as_ref().map_or(Ok(Vec::new()), |member| parameter_steps(wanted, seen, member, &names)) {
+        Ok(more) => steps.extend(more),
+        Err(why) => {
+            // Somebody else's group is not used either.
+            names.retain(|name| *name != PARAMETER_GROUP.name);
+            trouble = Some(why);
+        }
+    }
     let change = planned(wanted, seen, group, &names, now);
-    let held_fields: Vec<_> = names.iter().copied().filter(|name| change.held_fields().contains(name)).collect();
+    let held_fields: Vec<_> = names.iter().copied().filter(|name| change.holds(name)).collect();
     let mut rows = compared.rows(&wanted.status.drift, wanted.drift_policy, &held_fields, now);
-    rows.extend(wanted.status.drift.iter().filter(|row| unseen(&row.field, seen, group)).cloned());
+    rows.extend(wanted.status.drift.iter().filter(|row| unseen(&row.field, wanted, seen, group)).cloned());
     rows.truncate(MAX_DRIFT_ROWS);
     let facts = Facts {
         id: Some(group.id()),
@@ -134,7 +155,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
     let mut verdict = verdict(wanted, group, &encrypted);
     // What puts TLS back is on its way: no human needs to act.
     let mended = names.contains(&"transitEncryption");
-    match (secret_trouble, &verdict) {
+    match (trouble, &verdict) {
         (Some(why), Verdict::Ready(_)) => verdict = why,
         (_, Verdict::Stalled(why)) if mended && group.status != "create-failed" => {
             verdict = Verdict::Working(why.clone());
@@ -149,11 +170,15 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
         decision.look_again = LookAgain::Soon;
     }
     decision.held.extend(change.held);
-    if !decision.held.is_empty() {
-        decision.pending = Some(awaiting_window(maintenance_window(seen), &decision.held));
-    }
-    decision.pending = compared.impossible().or(decision.pending);
+    let waits = (!decision.held.is_empty()).then(|| awaiting_window(maintenance_window(seen), &decision.held));
+    let notes = [compared.impossible(), waits, failing(wanted, group), awaiting_reboot(wanted, seen)];
+    decision.pending = together(notes.into_iter().flatten());
     decision
+}
+
+/// Several notes as one: the first gives the reason.
+fn together(notes: impl Iterator<Item = Note>) -> Option<Note> {
+    notes.reduce(|first, next| note(first.reason, format!("{}. {}", first.message, next.message)))
 }
 
 /// The maintenance window; none, which is never open, where AWS does not answer the member.
@@ -170,39 +195,37 @@ struct Planned {
 }
 
 impl Planned {
-    fn held_fields(&self) -> Vec<&'static str> {
+    /// The fields that the held change is about.
+    fn holds(&self, name: &str) -> bool {
         match &self.held {
-            Some(Step::Modify(changes)) => changes.fields(),
-            Some(Step::IncreaseReplicas { .. } | Step::DecreaseReplicas { .. }) => vec!["replicas"],
-            _ => Vec::new(),
+            Some(Step::Modify(changes)) => changes.fields().contains(&name),
+            Some(Step::IncreaseReplicas { .. } | Step::DecreaseReplicas { .. }) => REPLICAS.covers(name),
+            Some(Step::DeliverLogs { .. }) => LOGS.covers(name),
+            _ => false,
         }
     }
 }
 
-/// Failover goes off before the replicas go to none, and on after they have come; replicas before a bigger node.
-/// `ApplyImmediately=true` sends what is pending in AWS too, so nothing is sent while something disruptive pends
-/// there and the window is closed.
+/// AWS takes one change of the group at a time, and in this order: Multi-AZ and failover go off before the replicas go to
+/// none, and on after they have come; replicas before a bigger node. `ApplyImmediately=true` sends what is pending in AWS
+/// too, so nothing is sent while something disruptive pends there and the window is closed.
 ///
 /// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html>
 fn planned(wanted: &Wanted<'_>, seen: &Seen, group: &Group, names: &[&str], now: Timestamp) -> Planned {
     let spec = wanted.spec;
-    let (disruptive, calm) = Changes::of(names, wanted, group).split();
-    let scale = names.contains(&"replicas").then(|| {
-        if replicas(group) < spec.replicas {
-            Step::IncreaseReplicas { replicas: spec.replicas }
-        } else {
-            Step::DecreaseReplicas { replicas: spec.replicas }
-        }
-    });
+    let (disruptive, calm) = Changes::of(names, wanted, seen, group).split();
+    let modify = |changes: Changes| (!changes.is_empty()).then(|| Step::Modify(Box::new(changes)));
+    let scales = names.contains(&REPLICAS.name);
+    let grow =
+        (scales && replicas(group) < spec.replicas).then_some(Step::IncreaseReplicas { replicas: spec.replicas });
+    let shrink = (scales && grow.is_none()).then_some(Step::DecreaseReplicas { replicas: spec.replicas });
+    let undisturbing = grow.or(modify(calm)).or(log_step(wanted, names)).or(shrink);
+    let disruptive = modify(disruptive);
     let open = window::may_disturb(spec.disruption, maintenance_window(seen), now);
     let something_pends = seen
         .member
         .as_ref()
         .is_some_and(|member| member.pending_node_type.is_some() || member.pending_engine_version.is_some());
-    let grows = matches!(scale, Some(Step::IncreaseReplicas { .. }));
-    let calm = (!calm.is_empty()).then(|| Step::Modify(Box::new(calm)));
-    let disruptive = (!disruptive.is_empty()).then(|| Step::Modify(Box::new(disruptive)));
-    let undisturbing = if grows { scale.or(calm) } else { calm.or(scale) };
     let mut planned = Planned::default();
     match (undisturbing, disruptive) {
         (Some(step), disruptive) if open || !something_pends => {

@@ -1,10 +1,15 @@
-//! What one look at a cache gathers: the group, its first member (which carries version and windows), and the tags.
+//! What one look at a cache gathers: the group, its first member (which carries version and windows), the tags, and its
+//! own parameter group if it has one. Three calls when it is quiet, four with a parameter group.
 
 use std::collections::BTreeMap;
 
+use aws_sdk_elasticache::types::{DestinationDetails, LogDeliveryConfiguration, MultiAzStatus, Tag};
 use kube::ResourceExt;
 
-use super::ShowCoreCache;
+use super::{
+    Availability, LogDelivery, LogDestination, LogFormat, LogType, ShowCoreCache,
+    parameter_groups::{self, ParameterGroup},
+};
 use crate::{
     aws::found,
     connection::{self, SecretSeen},
@@ -22,6 +27,9 @@ pub struct Seen {
     pub member: Option<Member>,
     /// Its tags; ElastiCache answers them only while it is available.
     pub tags: Option<BTreeMap<String, String>>,
+    /// Its own parameter groups; `None` while it is created, or its first member, which says which one it uses, is not
+    /// answered.
+    pub parameter_groups: Option<Vec<ParameterGroup>>,
     /// The connection Secret.
     pub secret: SecretSeen,
     /// Final snapshots made for this object; asked only when it is being deleted.
@@ -56,12 +64,27 @@ pub struct Group {
     pub auth_token: bool,
     /// `AutomaticFailover`: `enabled`, `enabling`, `disabling`, `disabled`.
     pub failover: String,
+    /// `MultiAZ`.
+    pub availability: Availability,
+    /// `AutoMinorVersionUpgrade`.
+    pub auto_minor_version_upgrade: bool,
+    /// `LogDeliveryConfigurations`, by type as the spec writes it.
+    pub logs: BTreeMap<String, Delivery>,
     /// `SnapshotRetentionLimit`, in days.
     pub snapshot_retention: i32,
     /// `SnapshotWindow`.
     pub snapshot_window: String,
     /// Primary endpoint.
     pub endpoint: Option<(String, i32)>,
+}
+
+/// A delivery of logs as ElastiCache answers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// In words, as [`LogDelivery::words`].
+    pub words: String,
+    /// `active`, `enabling`, `modifying`, `disabling`, `error`.
+    pub status: String,
 }
 
 impl Group {
@@ -84,6 +107,10 @@ pub struct Member {
     pub maintenance_window: String,
     /// Security group ids.
     pub security_groups: Vec<String>,
+    /// `CacheParameterGroupName`.
+    pub parameter_group: String,
+    /// `ParameterApplyStatus`: `in-sync`, `pending-reboot`.
+    pub parameter_status: String,
     /// `CacheSubnetGroupName`.
     pub subnet_group: Option<String>,
     /// `AtRestEncryptionEnabled`, as the decision record's check reads it.
@@ -101,8 +128,14 @@ pub(super) async fn observe(object: &ShowCoreCache, look: &Look<'_>) -> Result<S
         Some(group) => futures::try_join!(member(look, group), tags(look, group))?,
         None => (None, None),
     };
+    let creating = group.as_ref().is_some_and(|group| group.status == "creating");
+    let parameter_groups = if group.is_none() || (member.is_some() && !creating) || look.deleting {
+        Some(parameter_groups::observe(object, look, member.as_ref()).await?)
+    } else {
+        None
+    };
     let final_snapshots = if look.deleting { final_snapshots(look).await? } else { Vec::new() };
-    Ok(Seen { group, member, tags, secret, final_snapshots })
+    Ok(Seen { group, member, tags, parameter_groups, secret, final_snapshots })
 }
 
 async fn group(look: &Look<'_>) -> Result<Option<Group>, Failure> {
@@ -130,9 +163,42 @@ fn from_elasticache(group: aws_sdk_elasticache::types::ReplicationGroup) -> Grou
         in_transit_mode: group.transit_encryption_mode.map(|mode| mode.as_str().to_owned()),
         auth_token: group.auth_token_enabled.unwrap_or_default(),
         failover: group.automatic_failover.map(|failover| failover.as_str().to_owned()).unwrap_or_default(),
+        availability: match group.multi_az {
+            Some(MultiAzStatus::Enabled) => Availability::MultiAz,
+            _ => Availability::SingleAz,
+        },
+        auto_minor_version_upgrade: group.auto_minor_version_upgrade.unwrap_or_default(),
+        logs: group.log_delivery_configurations.unwrap_or_default().into_iter().filter_map(delivery).collect(),
         snapshot_retention: group.snapshot_retention_limit.unwrap_or_default(),
         snapshot_window: group.snapshot_window.unwrap_or_default(),
         endpoint: endpoint.and_then(|endpoint| Some((endpoint.address?, endpoint.port?))),
+    }
+}
+
+/// A type of log that the spec does not know keeps AWS's name: it is nobody's business here.
+fn delivery(configuration: LogDeliveryConfiguration) -> Option<(String, Delivery)> {
+    let log_type = match configuration.log_type?.as_str() {
+        "slow-log" => LogType::SlowLog.name().to_owned(),
+        "engine-log" => LogType::EngineLog.name().to_owned(),
+        other => other.to_owned(),
+    };
+    let status = configuration.status.map(|status| status.as_str().to_owned()).unwrap_or_default();
+    let (destination, name) = destination(configuration.destination_details?)?;
+    let format = match configuration.log_format?.as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    let words = LogDelivery { log_type: LogType::SlowLog, destination, name, format }.words();
+    Some((log_type, Delivery { words, status }))
+}
+
+fn destination(details: DestinationDetails) -> Option<(LogDestination, String)> {
+    let log_group = details.cloud_watch_logs_details.and_then(|details| details.log_group);
+    let stream = details.kinesis_firehose_details.and_then(|details| details.delivery_stream);
+    match (log_group, stream) {
+        (Some(name), _) => Some((LogDestination::CloudWatchLogs, name)),
+        (None, Some(name)) => Some((LogDestination::Firehose, name)),
+        (None, None) => None,
     }
 }
 
@@ -144,6 +210,8 @@ async fn member(look: &Look<'_>, group: &Group) -> Result<Option<Member>, Failur
         found(look.send("elasticache:DescribeCacheClusters", request.send()).await, &["CacheClusterNotFound"])?;
     Ok(answer.and_then(|answer| answer.cache_clusters.unwrap_or_default().into_iter().next()).map(|cluster| {
         let pending = cluster.pending_modified_values;
+        let parameters = cluster.cache_parameter_group;
+        let parameter_group = parameters.as_ref().and_then(|group| group.cache_parameter_group_name.clone());
         Member {
             id: cluster.cache_cluster_id.unwrap_or_default(),
             engine: cluster.engine.unwrap_or_default(),
@@ -156,6 +224,8 @@ async fn member(look: &Look<'_>, group: &Group) -> Result<Option<Member>, Failur
                 .filter(|group| group.status.as_deref() != Some("removing"))
                 .filter_map(|group| group.security_group_id)
                 .collect(),
+            parameter_group: parameter_group.unwrap_or_default(),
+            parameter_status: parameters.and_then(|group| group.parameter_apply_status).unwrap_or_default(),
             subnet_group: cluster.cache_subnet_group_name,
             at_rest: cluster.at_rest_encryption_enabled.unwrap_or_default(),
             pending_node_type: pending.as_ref().and_then(|pending| pending.cache_node_type.clone()),
@@ -173,18 +243,15 @@ async fn tags(look: &Look<'_>, group: &Group) -> Result<Option<BTreeMap<String, 
     }
     let request = look.aws.elasticache.list_tags_for_resource().resource_name(&group.arn);
     match look.send("elasticache:ListTagsForResource", request.send()).await {
-        Ok(answer) => Ok(Some(
-            answer
-                .tag_list
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
-                .collect(),
-        )),
+        Ok(answer) => Ok(Some(tag_map(answer.tag_list.unwrap_or_default()))),
         // It has left `available` since the look at the group, or is gone.
         Err(failure) if failure.class == Class::Wait || failure.code.contains("NotFound") => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+pub(super) fn tag_map(tags: Vec<Tag>) -> BTreeMap<String, String> {
+    tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
 /// Found by name: a snapshot of a group without cluster mode names its cluster, not its group.

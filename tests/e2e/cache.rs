@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use harness::Test;
+use serde_json::Value;
 
 use crate::look::{
     self, advance_to_sunday, assert_drift, calls, condition, drift, fail, last_drift, message, mutations, reason,
     rule_07, secret, settled, tamper, three_looks, told, version,
 };
+
+mod costs;
+mod drifting;
+mod logs;
+mod parameters;
 
 const KIND: &str = "ShowCoreCache";
 const REGION: &str = "eu-central-1";
@@ -82,6 +88,63 @@ async fn a_changed_spec_reaches_elasticache_in_the_order_it_wants() {
     assert_eq!(group(&test, "changed").await["MemberClusters"].as_array().unwrap().len(), 1);
     let object = test.get(KIND, "changed").await.unwrap();
     assert_eq!(object["status"]["lastDrift"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn multi_az_comes_last_and_goes_first_in_the_order_that_elasticache_wants() {
+    let test = ready("zones", "replicas: 0").await;
+    test.account.clear_requests();
+    test.apply(&manifest("zones", "replicas: 1, availability: MultiAZ")).await;
+    let at = |generation: i64| move |object: &Value| object["metadata"]["generation"] == generation && settled(object);
+    test.settle(KIND, "zones", "in sync", at(2)).await;
+    let up = group(&test, "zones").await;
+    assert_eq!((&up["AutomaticFailover"], &up["MultiAZ"]), (&"enabled".into(), &"enabled".into()));
+    assert_eq!(mutations(&test), ["IncreaseReplicaCount", "ModifyReplicationGroup", "ModifyReplicationGroup"]);
+    test.account.clear_requests();
+    test.apply(&manifest("zones", "replicas: 0")).await;
+    test.settle(KIND, "zones", "in sync", at(3)).await;
+    let down = group(&test, "zones").await;
+    assert_eq!((&down["AutomaticFailover"], &down["MultiAZ"]), (&"disabled".into(), &"disabled".into()));
+    assert_eq!(mutations(&test), ["ModifyReplicationGroup", "ModifyReplicationGroup", "DecreaseReplicaCount"]);
+    let refused: Vec<_> = test.account.requests().into_iter().filter(|request| request.error.is_some()).collect();
+    assert!(refused.is_empty(), "AWS never had to refuse the order: {refused:?}");
+    assert_eq!(test.get(KIND, "zones").await.unwrap()["status"]["lastDrift"], Value::Null);
+}
+
+#[tokio::test]
+async fn valkey_is_created_changed_and_watched_as_redis_is() {
+    let spec = "engine: valkey, disruption: Immediate";
+    let mut test = ready("valkey", &format!("{spec}, engineVersion: '7.2'")).await;
+    let node = member(&test, "valkey-001").await;
+    assert_eq!((&node["Engine"], &node["EngineVersion"]), (&"valkey".into(), &"7.2.6".into()));
+    assert_eq!((&node["AtRestEncryptionEnabled"], &node["TransitEncryptionMode"]), (&true.into(), &"required".into()));
+    assert_eq!(node["CacheParameterGroup"]["CacheParameterGroupName"], "default.valkey7");
+    let bound = test.get("Secret", "valkey-connection").await.unwrap();
+    let digest = aws_sim::log::digest(&secret(&bound, "password").unwrap());
+    assert_eq!(test.account.elasticache().auth(REGION, "valkey").unwrap().tokens, [digest]);
+    // Its clients speak Redis's protocol.
+    assert_eq!(secret(&bound, "type").as_deref(), Some("redis"));
+    test.apply(&manifest("valkey", &format!("{spec}, engineVersion: '8.0', snapshot: {{retentionDays: 3}}"))).await;
+    test.settle(KIND, "valkey", "in sync", |object| object["metadata"]["generation"] == 2 && settled(object)).await;
+    let node = member(&test, "valkey-001").await;
+    assert_eq!(node["EngineVersion"], "8.0.1");
+    assert_eq!(node["CacheParameterGroup"]["CacheParameterGroupName"], "default.valkey8");
+    assert_eq!(group(&test, "valkey").await["SnapshotRetentionLimit"], 3);
+    let code = "client('elasticache').modify_replication_group(ReplicationGroupId='valkey', SnapshotRetentionLimit=9, ApplyImmediately=True)";
+    tamper(&mut test, code, &[("elasticache", "ModifyReplicationGroup")]).await;
+    let found = |object: &Value| drift(object, "snapshot.retentionDays").is_some();
+    let object = test.settle(KIND, "valkey", "Drifted", found).await;
+    assert_drift(&object, "snapshot.retentionDays", "3", "9");
+    test.account.clear_faults();
+    test.settle(KIND, "valkey", "corrected", settled).await;
+    assert_eq!(group(&test, "valkey").await["SnapshotRetentionLimit"], 3);
+    test.delete("Secret", "valkey-connection").await;
+    let before = secret(&bound, "password").unwrap();
+    test.settle(KIND, "valkey", "only a new token with AWS", |_| {
+        let tokens = test.account.elasticache().auth(REGION, "valkey").unwrap().tokens.clone();
+        tokens.len() == 1 && tokens != [aws_sim::log::digest(&before)]
+    })
+    .await;
 }
 
 #[tokio::test]

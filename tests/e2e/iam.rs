@@ -21,9 +21,8 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         ("s3", "DeleteObjects") => &["DeleteObject", "DeleteObjectVersion"],
         // Tags in the create call need the permission to tag.
         ("s3", "CreateBucket") => &["CreateBucket", "TagResource"],
-        ("rds", "CreateDBInstance" | "CreateDBParameterGroup") | ("elasticache", "CreateReplicationGroup") => {
-            &[operation, "AddTagsToResource"]
-        }
+        ("rds", "CreateDBInstance" | "CreateDBParameterGroup")
+        | ("elasticache", "CreateReplicationGroup" | "CreateCacheParameterGroup") => &[operation, "AddTagsToResource"],
         // The final snapshot is a permission of its own.
         ("rds", "DeleteDBInstance") => &["DeleteDBInstance", "CreateDBSnapshot"],
         ("elasticache", "DeleteReplicationGroup") => &["DeleteReplicationGroup", "CreateSnapshot"],
@@ -113,9 +112,9 @@ async fn the_readme_lists_what_a_database_needs() {
 async fn the_readme_lists_what_a_cache_needs() {
     live(
         "ShowCoreCache",
-        "replicas: 0, tags: {a: b}",
-        "replicas: 1, tags: {c: d}",
-        "replicas: 0",
+        "engineVersion: '7.1', parameters: {timeout: '60', maxmemory-policy: allkeys-lru}, replicas: 0, tags: {a: b}",
+        "engineVersion: '7.1', parameters: {timeout: '300'}, replicas: 1, tags: {c: d}",
+        "engineVersion: '7.1', replicas: 0",
         "client('elasticache').modify_replication_group(ReplicationGroupId='life', SnapshotRetentionLimit=5, ApplyImmediately=True)",
     )
     .await;

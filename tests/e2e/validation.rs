@@ -177,6 +177,12 @@ fn databases() -> Vec<Case> {
     ]
 }
 
+/// A cache's spec with deliveries of these logs: type, destination, name.
+fn logs(deliveries: &[(&str, &str, &str)]) -> Value {
+    let delivery = |(log_type, destination, name): &(&str, &str, &str)| json!({ "logType": log_type, "destination": destination, "name": name });
+    json!({ "logDelivery": deliveries.iter().map(delivery).collect::<Vec<_>>() })
+}
+
 fn caches() -> Vec<Case> {
     const KIND: &str = "ShowCoreCache";
     vec![
@@ -188,6 +194,32 @@ fn caches() -> Vec<Case> {
         new(KIND, json!({ "nodeType": "t3.micro" }), "nodeType must look like cache.t3.micro"),
         new(KIND, json!({ "connectionSecretName": "UPPER" }), "connectionSecretName is a Secret's name"),
         new(KIND, json!({ "snapshot": { "window": "x" } }), "snapshot.window must look like"),
+        new(KIND, json!({ "availability": "MultiAZ" }), "availability: MultiAZ needs replicas of 1 or more"),
+        change(
+            KIND,
+            json!({ "availability": "MultiAZ", "replicas": 1 }),
+            json!({ "availability": "MultiAZ", "replicas": 0 }),
+            "availability: MultiAZ needs replicas of 1 or more",
+        ),
+        new(KIND, json!({ "parameters": { "timeout": "60" } }), "parameters need engineVersion"),
+        new(
+            KIND,
+            json!({ "engineVersion": "7.1", "parameters": { "cluster-enabled": "yes" } }),
+            "parameters: cluster-enabled cannot be set",
+        ),
+        new(
+            KIND,
+            json!({ "engineVersion": "7.1", "parameters": { "Upper_Case": "1" } }),
+            "parameters: a name has lower-case letters",
+        ),
+        new(
+            KIND,
+            logs(&[("SlowLog", "CloudWatchLogs", "/a"), ("SlowLog", "Firehose", "b")]),
+            "each logType at most once",
+        ),
+        new(KIND, logs(&[("SlowLog", "CloudWatchLogs", "with space")]), "logDelivery.name: a log group's name has"),
+        new(KIND, logs(&[("SlowLog", "Firehose", "/slash")]), "logDelivery.name: a delivery stream's name has"),
+        new(KIND, logs(&[("AuditLog", "Firehose", "a")]), "spec.logDelivery[0].logType: Unsupported value"),
         change(KIND, json!({ "identifier": "one" }), json!({}), "identifier is immutable: it names the cache"),
         change(KIND, json!({ "region": "eu-west-1" }), json!({}), "region is immutable: a cache"),
         change(KIND, json!({ "connectionSecretName": "a" }), json!({}), "connectionSecretName is immutable"),

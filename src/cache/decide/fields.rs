@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Wanted, credentials::authenticates, state::in_transit};
+use super::{
+    Wanted,
+    credentials::authenticates,
+    logs::{self, log_fields},
+    parameters::{comes_with_version, parameter_fields, records},
+    state::in_transit,
+};
 use crate::{
-    cache::{Group, Member, Seen},
+    cache::{Group, Member, Seen, parameter_groups::is_record},
     field::{Change, Compared, Field, LeftOut, Row, on, rows},
     status::Impact,
 };
 
 const MODIFY: &[&str] = &["elasticache:ModifyReplicationGroup"];
 const REPLICA_COUNT: &[&str] = &["elasticache:IncreaseReplicaCount", "elasticache:DecreaseReplicaCount"];
+const PARAMETER_CALLS: &[&str] = &["elasticache:ModifyCacheParameterGroup", "elasticache:ResetCacheParameterGroup"];
 const TAGGING: &[&str] = &["elasticache:AddTagsToResource", "elasticache:RemoveTagsFromResource"];
 const TOKEN: &str = "the operator does not change how clients authenticate: they would be locked out. Put the token back with \
     aws elasticache modify-replication-group --auth-token, from the connection Secret";
@@ -26,6 +33,7 @@ rows! {
         .left_out(LeftOut::NotCompared).disrupts(Impact::Downtime);
     NODE_TYPE = Row::exact("nodeType").by(MODIFY).disrupts(Impact::Downtime);
     REPLICAS = Row::exact("replicas").by(REPLICA_COUNT);
+    AVAILABILITY = Row::exact("availability").by(MODIFY);
     FAILOVER = Row::exact("automaticFailover").always("on if there are replicas").by(MODIFY);
     TRANSIT = Row::exact("transitEncryption").always("required").by(MODIFY).security();
     AUTHENTICATION = Row::exact("authentication").person(TOKEN).changes(Change::Never).security();
@@ -35,6 +43,10 @@ rows! {
     SNAPSHOT_RETENTION = Row::exact("snapshot.retentionDays").by(MODIFY);
     SNAPSHOT_WINDOW = Row::exact("snapshot.window").by(MODIFY).left_out(LeftOut::NotCompared);
     MAINTENANCE_WINDOW = Row::exact("maintenance.window").by(MODIFY).left_out(LeftOut::NotCompared);
+    MINOR_UPGRADES = Row::exact("maintenance.autoMinorVersionUpgrade").by(MODIFY);
+    PARAMETERS = Row::of("parameters", Compared::Entries).by(PARAMETER_CALLS).left_out(LeftOut::Removed);
+    PARAMETER_GROUP = Row::exact("parameterGroup").always("AWS's default group, or one of its own if parameters are set").by(MODIFY);
+    LOGS = Row::of("logDelivery", Compared::Entries).by(MODIFY).left_out(LeftOut::Removed);
     KEY = Row::own("encryption.keyManagement", "a group that is not encrypted is never managed: NotAtRest");
     DISRUPTION = Row::own("disruption", "it says when disruptive changes happen");
     DRIFT_POLICY = Row::own("driftPolicy", "it says what is done about drift");
@@ -51,15 +63,19 @@ pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> Vec<Fie
         TRANSIT.field("required", in_transit(group)),
         AUTHENTICATION.field(on(authenticates(wanted)), on(group.auth_token)),
         FAILOVER.field(on(spec.replicas > 0), on(group.failover.starts_with("enabl"))),
+        AVAILABILITY.field(spec.availability.name(), group.availability.name()),
         SNAPSHOT_RETENTION.field(spec.snapshot.retention_days, group.snapshot_retention),
+        MINOR_UPGRADES.field(on(spec.maintenance.auto_minor_version_upgrade), on(group.auto_minor_version_upgrade)),
     ];
     // A group in creation does not list its members at once.
     if !group.members.is_empty() {
         fields.push(REPLICAS.field(spec.replicas, replicas(group)));
     }
     fields.extend(SNAPSHOT_WINDOW.optional(spec.snapshot.window.as_ref(), &group.snapshot_window, applied));
+    fields.extend(log_fields(wanted, group));
     if let Some(member) = &seen.member {
         fields.extend(member_fields(wanted, group, member));
+        fields.extend(parameter_fields(wanted, seen, member));
     }
     if let Some(tags) = &seen.tags {
         fields.extend(TAGS.entries(&wanted.tags(&spec.tags), tags, applied));
@@ -91,24 +107,30 @@ pub(super) fn replicas(group: &Group) -> i32 {
 }
 
 /// What AWS does not answer now keeps its record: "not answered" is no removal.
-pub(super) fn keep_unseen(
-    applied: &mut BTreeMap<String, String>,
-    seen: &Seen,
-    group: &Group,
-    before: Option<&BTreeMap<String, String>>,
-) {
-    for (name, value) in before.into_iter().flatten() {
-        if unseen(name, seen, group) && !applied.contains_key(name) {
+pub(super) fn keep_unseen(applied: &mut BTreeMap<String, String>, wanted: &Wanted<'_>, seen: &Seen, group: &Group) {
+    for (name, value) in wanted.status.applied.iter().flatten() {
+        if unseen(name, wanted, seen, group) && !applied.contains_key(name) {
             applied.insert(name.clone(), value.clone());
         }
     }
 }
 
-/// Whether a field is one that this look cannot compare: tags, and what the members answer or count.
-pub(super) fn unseen(name: &str, seen: &Seen, group: &Group) -> bool {
+/// The next record beside that of the fields: the groups of its own that are there.
+pub(super) fn record_groups(applied: &mut BTreeMap<String, String>, wanted: &Wanted<'_>, seen: &Seen) {
+    applied.extend(records(wanted, seen));
+}
+
+/// Whether a field is one that this look cannot compare: tags, what the members answer or count, parameters while it is
+/// not known which group is used or another comes with a new version, and logs that AWS is just delivering elsewhere.
+pub(super) fn unseen(name: &str, wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> bool {
     let of_the_member =
         ["nodeType", "engine", "engineVersion", "maintenance.window"].contains(&name) || name.starts_with("network.");
-    (seen.tags.is_none() && name.starts_with("tags."))
+    let of_parameters = PARAMETERS.covers(name) || PARAMETER_GROUP.covers(name) || is_record(name);
+    let another_comes = seen.member.as_ref().is_some_and(|member| comes_with_version(wanted, member));
+    (seen.tags.is_none() && TAGS.covers(name))
+        || (another_comes && PARAMETERS.covers(name))
+        || ((seen.parameter_groups.is_none() || seen.member.is_none()) && of_parameters)
+        || logs::unseen(name, group)
         || (seen.member.is_none() && of_the_member)
         || (group.members.is_empty() && name == "replicas")
 }

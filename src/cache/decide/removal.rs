@@ -1,6 +1,11 @@
 //! The deletion of a cache, through the same function as its creation (rules 2 and 6).
 
-use super::{Step, Wanted, credentials::release_secret, state::encryption};
+use super::{
+    Step, Wanted,
+    credentials::release_secret,
+    parameters::{groups_to_delete, untag_groups},
+    state::encryption,
+};
 use crate::{
     cache::{Group, Seen},
     decision::{Decision, Encrypted, Facts, Presence},
@@ -36,7 +41,7 @@ pub(super) fn remove(wanted: &Wanted<'_>, seen: &Seen, group: &Group, policy: De
 /// Nothing is deleted: the owner tags go, and the Secret outlives the object.
 fn retain(wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> Decision<Step> {
     let name = wanted.identifier;
-    let mut steps: Vec<_> = release_secret(wanted, seen, group).into_iter().collect();
+    let mut steps: Vec<_> = release_secret(wanted, seen, group).into_iter().chain(untag_groups(wanted, seen)).collect();
     let Some(tags) = &seen.tags else {
         return deleting(group, format!("AWS does not answer the tags of {name} now; looking again")).with_steps(steps);
     };
@@ -58,8 +63,13 @@ fn deleting(group: &Group, message: String) -> Decision<Step> {
 }
 
 /// AWS no longer has the group and the object is being deleted: the final snapshot is verified before the finalizer
-/// goes. A snapshot without a key is encrypted as its group was, which was seen before the deletion.
+/// goes, and its own parameter groups go with it. A snapshot without a key is encrypted as its group was, which was seen before the deletion.
 pub(super) fn gone(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
+    // While a deletion is verified, the "not found" that was believed stays believed.
+    let waits = |mut decision: Decision<Step>| {
+        decision.facts.not_found_since = wanted.status.not_found_since;
+        decision
+    };
     if wanted.presence == Presence::Absent(DeletionPolicy::Snapshot) && wanted.existed() {
         let id = wanted.pin.and_then(|pin| pin.id.as_deref());
         let source_was_encrypted =
@@ -70,9 +80,17 @@ pub(super) fn gone(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
             .map(|snapshot| FinalSnapshot { encrypted: snapshot.encrypted || source_was_encrypted, ..snapshot.clone() })
             .collect();
         if let Err(verdict) = snapshot::verify(wanted.identifier, id, &judged) {
-            let facts = Facts { not_found_since: wanted.status.not_found_since, ..Facts::default() };
-            return Decision::rest(verdict, Encrypted::Unknown, facts);
+            return waits(Decision::rest(verdict, Encrypted::Unknown, Facts::default()));
         }
+    }
+    // Retain deletes nothing, the parameter groups neither.
+    let (steps, what) = match wanted.presence {
+        Presence::Absent(DeletionPolicy::Retain) => (untag_groups(wanted, seen), "lose our owner tags"),
+        _ => (groups_to_delete(wanted, seen), "are deleted"),
+    };
+    if !steps.is_empty() {
+        let message = format!("the cache {} is gone; the parameter groups of its own {what}", wanted.identifier);
+        return waits(Decision::deleting(message)).with_steps(steps);
     }
     Decision::release(format!("the cache {} is gone", wanted.identifier))
 }

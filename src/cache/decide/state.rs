@@ -1,6 +1,6 @@
 //! What AWS's answers about a group come to: whether it serves, and how it is encrypted.
 
-use super::Wanted;
+use super::{Wanted, logs};
 use crate::{
     cache::Group,
     decision::{Encrypted, Verdict},
@@ -37,7 +37,7 @@ pub(super) fn at_work(group: &Group) -> Option<Note> {
         ("modifying", _) => "the group is modifying".to_owned(),
         (_, failover @ ("enabling" | "disabling")) => format!("automatic failover is {failover}"),
         _ if group.members.is_empty() => "AWS does not list the members of the group yet".to_owned(),
-        _ => return None,
+        _ => logs::at_work(group)?,
     };
     Some(note("AWSAtWork", message))
 }

@@ -2,9 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Wanted;
+use super::{
+    Wanted,
+    parameters::{comes_with_version, group_of},
+};
 use crate::{
-    cache::Group, conditions::CREDENTIALS, connection::Connection, decision, drift::tag_changes, status::Impact,
+    cache::{Availability, Group, LogDelivery, LogType, Seen},
+    conditions::CREDENTIALS,
+    connection::Connection,
+    decision,
+    drift::tag_changes,
+    field::on,
+    status::Impact,
 };
 
 /// One mutation of a cache, or of its Secret.
@@ -22,10 +31,40 @@ pub enum Step {
         /// What it says apart from the token.
         connection: Connection,
     },
+    /// Creates a parameter group of the cache's own.
+    CreateParameterGroup {
+        /// Its name.
+        name: String,
+        /// Its family: `redis7`.
+        family: String,
+        /// All tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Sets and resets parameters of the cache's own group.
+    ModifyParameterGroup {
+        /// The group.
+        name: String,
+        /// Parameters to set.
+        set: BTreeMap<String, String>,
+        /// Parameters to put back to their defaults.
+        reset: BTreeSet<String>,
+    },
+    /// Deletes a parameter group of the cache's own.
+    DeleteParameterGroup {
+        /// The group.
+        name: String,
+    },
     /// Creates the group, encrypted, with its owner tags in the call itself.
     Create(Box<CreateGroup>),
     /// Modifies the group at once.
     Modify(Box<Changes>),
+    /// Starts or changes the delivery of logs, and ends it.
+    DeliverLogs {
+        /// Deliveries to start or to change.
+        start: Vec<LogDelivery>,
+        /// Logs to be delivered no more.
+        end: Vec<LogType>,
+    },
     /// Sends the token of this Secret.
     SendToken {
         /// The Secret's uid.
@@ -91,6 +130,8 @@ pub struct CreateGroup {
     pub node_type: String,
     /// Replicas.
     pub replicas: i32,
+    /// Whether replicas stand in other zones.
+    pub availability: Availability,
     /// The Secret whose token is sent, if clients authenticate.
     pub token_of: Option<String>,
     /// Subnet group.
@@ -103,6 +144,12 @@ pub struct CreateGroup {
     pub snapshot_window: Option<String>,
     /// Maintenance window.
     pub maintenance_window: Option<String>,
+    /// Minor upgrades by AWS.
+    pub auto_minor_version_upgrade: bool,
+    /// Parameter group of its own.
+    pub parameter_group: Option<String>,
+    /// Logs to be delivered.
+    pub logs: Vec<LogDelivery>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -114,8 +161,12 @@ pub struct Changes {
     pub node_type: Option<String>,
     /// Version. Disruptive.
     pub engine_version: Option<String>,
+    /// Parameter group of the new version's family, which goes with it.
+    pub parameter_group_of_version: Option<String>,
     /// Automatic failover.
     pub failover: Option<bool>,
+    /// Multi-AZ: on after failover, off before it.
+    pub multi_az: Option<bool>,
     /// Snapshot retention, in days.
     pub snapshot_retention: Option<i32>,
     /// The node that is snapshotted; AWS wants it named when snapshots are turned on.
@@ -124,6 +175,10 @@ pub struct Changes {
     pub snapshot_window: Option<String>,
     /// Maintenance window.
     pub maintenance_window: Option<String>,
+    /// Minor upgrades by AWS.
+    pub auto_minor_version_upgrade: Option<bool>,
+    /// Parameter group.
+    pub parameter_group: Option<String>,
     /// Security groups.
     pub security_groups: Option<Vec<String>>,
     /// TLS: `preferred` on the way to `required`.
@@ -132,14 +187,20 @@ pub struct Changes {
 
 impl Changes {
     /// The changes that the named fields need.
-    pub(super) fn of(names: &[&str], wanted: &Wanted<'_>, group: &Group) -> Self {
+    pub(super) fn of(names: &[&str], wanted: &Wanted<'_>, seen: &Seen, group: &Group) -> Self {
         let spec = wanted.spec;
         let has = |name: &str| names.contains(&name);
         let retention = has("snapshot.retentionDays").then_some(spec.snapshot.retention_days);
+        let (failover, multi_az) = availability(names, wanted);
+        let engine_version = spec.engine_version.clone().filter(|_| has("engineVersion"));
+        let regroup = group_of(names, wanted, seen);
+        let with_version = seen.member.as_ref().is_some_and(|member| comes_with_version(wanted, member));
         Self {
             node_type: has("nodeType").then(|| spec.node_type.clone()),
-            engine_version: spec.engine_version.clone().filter(|_| has("engineVersion")),
-            failover: has("automaticFailover").then_some(spec.replicas > 0),
+            parameter_group_of_version: regroup.clone().filter(|_| with_version && engine_version.is_some()),
+            engine_version,
+            failover,
+            multi_az,
             snapshot_retention: retention,
             snapshotting_cluster: group
                 .members
@@ -148,6 +209,9 @@ impl Changes {
                 .filter(|_| group.snapshot_retention == 0 && retention.is_some_and(|days| days > 0)),
             snapshot_window: spec.snapshot.window.clone().filter(|_| has("snapshot.window")),
             maintenance_window: spec.maintenance.window.clone().filter(|_| has("maintenance.window")),
+            auto_minor_version_upgrade: has("maintenance.autoMinorVersionUpgrade")
+                .then_some(spec.maintenance.auto_minor_version_upgrade),
+            parameter_group: regroup.filter(|_| !with_version),
             security_groups: spec.network.security_group_ids.clone().filter(|_| has("network.securityGroupIDs")),
             // TLS that is off comes back in two steps: preferred, then required.
             transit_mode: has("transitEncryption").then_some(if group.in_transit { "required" } else { "preferred" }),
@@ -166,8 +230,13 @@ impl Changes {
 
     /// The disruptive changes and the calm ones.
     pub(super) fn split(self) -> (Self, Self) {
-        let disruptive = Self { node_type: self.node_type, engine_version: self.engine_version, ..Self::default() };
-        (disruptive, Self { node_type: None, engine_version: None, ..self })
+        let disruptive = Self {
+            node_type: self.node_type,
+            engine_version: self.engine_version,
+            parameter_group_of_version: self.parameter_group_of_version,
+            ..Self::default()
+        };
+        (disruptive, Self { node_type: None, engine_version: None, parameter_group_of_version: None, ..self })
     }
 
     /// The fields of the spec that these changes are about.
@@ -179,10 +248,13 @@ impl Changes {
         [
             ("nodeType", self.node_type.clone()),
             ("engineVersion", self.engine_version.clone()),
-            ("automaticFailover", self.failover.map(|on| if on { "on" } else { "off" }.to_owned())),
+            ("parameterGroup", self.parameter_group_of_version.clone().or_else(|| self.parameter_group.clone())),
+            ("automaticFailover", self.failover.map(|yes| on(yes).to_owned())),
+            ("availability", self.multi_az.map(|yes| availability_of(yes).name().to_owned())),
             ("snapshot.retentionDays", self.snapshot_retention.map(|days| days.to_string())),
             ("snapshot.window", self.snapshot_window.clone()),
             ("maintenance.window", self.maintenance_window.clone()),
+            ("maintenance.autoMinorVersionUpgrade", self.auto_minor_version_upgrade.map(|yes| on(yes).to_owned())),
             ("network.securityGroupIDs", self.security_groups.as_ref().map(|groups| groups.join(", "))),
             ("transitEncryption", self.transit_mode.map(str::to_owned)),
         ]
@@ -192,13 +264,35 @@ impl Changes {
     }
 }
 
+/// Failover and Multi-AZ as the named fields want them: failover on before Multi-AZ, and off after it.
+///
+/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/AutoFailover.html>
+fn availability(names: &[&str], wanted: &Wanted<'_>) -> (Option<bool>, Option<bool>) {
+    let failover = names.contains(&"automaticFailover").then_some(wanted.spec.replicas > 0);
+    let multi_az = names.contains(&"availability").then_some(wanted.spec.availability == Availability::MultiAz);
+    match (failover, multi_az) {
+        (Some(true), Some(true)) => (failover, None),
+        (Some(false), Some(false)) => (None, multi_az),
+        both => both,
+    }
+}
+
+fn availability_of(multi_az: bool) -> Availability {
+    if multi_az { Availability::MultiAz } else { Availability::SingleAz }
+}
+
 impl decision::Step for Step {
     fn call(&self) -> &'static str {
         match self {
             Self::MakeCredentials { .. } => "kubernetes:CreateSecret",
             Self::WriteConnection { .. } => "kubernetes:PatchSecret",
             Self::Create(_) => "elasticache:CreateReplicationGroup",
-            Self::Modify(_) | Self::SendToken { .. } => "elasticache:ModifyReplicationGroup",
+            Self::CreateParameterGroup { .. } => "elasticache:CreateCacheParameterGroup",
+            // One that only puts parameters back is named by the call that does.
+            Self::ModifyParameterGroup { set, .. } if set.is_empty() => "elasticache:ResetCacheParameterGroup",
+            Self::ModifyParameterGroup { .. } => "elasticache:ModifyCacheParameterGroup",
+            Self::DeleteParameterGroup { .. } => "elasticache:DeleteCacheParameterGroup",
+            Self::Modify(_) | Self::DeliverLogs { .. } | Self::SendToken { .. } => "elasticache:ModifyReplicationGroup",
             Self::IncreaseReplicas { .. } => "elasticache:IncreaseReplicaCount",
             Self::DecreaseReplicas { .. } => "elasticache:DecreaseReplicaCount",
             Self::AddTags { .. } => "elasticache:AddTagsToResource",
@@ -214,6 +308,16 @@ impl decision::Step for Step {
             Self::Create(_) => vec!["create the replication group".into()],
             Self::Modify(changes) => {
                 changes.named().into_iter().map(|(field, value)| format!("{field}: {value}")).collect()
+            }
+            Self::CreateParameterGroup { name, .. } => vec![format!("create the parameter group {name}")],
+            Self::ModifyParameterGroup { set, reset, .. } => {
+                let set = set.iter().map(|(key, value)| format!("{key}: {value}"));
+                set.chain(reset.iter().map(|key| format!("{key}: default"))).collect()
+            }
+            Self::DeleteParameterGroup { name } => vec![format!("delete the parameter group {name}")],
+            Self::DeliverLogs { start, end } => {
+                let start = start.iter().map(|one| format!("logDelivery.{}: {}", one.log_type.name(), one.words()));
+                start.chain(end.iter().map(|log_type| format!("logDelivery.{}: absent", log_type.name()))).collect()
             }
             Self::SendToken { strategy: Strategy::Rotate, .. } => {
                 vec!["send the token of the connection Secret, beside the old one".into()]

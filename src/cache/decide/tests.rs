@@ -1,5 +1,5 @@
 //! Situations of a cache and the exact plan for each. The deletion is in [`removal`], the change of a spec, drift and
-//! windows in [`changes`].
+//! windows in [`changes`], parameter groups in [`parameters`], the delivery of logs in [`logs`].
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Changes, CreateGroup, Step, Strategy, decide};
 use crate::{
-    cache::{Group, Member, Seen, ShowCoreCacheSpec},
+    cache::{Availability, Delivery, Group, Member, ParameterGroup, Seen, ShowCoreCacheSpec},
     conditions::{self, CREDENTIALS},
     connection::{Connection, SecretSeen},
     decision::{self, Decision, LookAgain},
@@ -17,6 +17,8 @@ use crate::{
 };
 
 mod changes;
+mod logs;
+mod parameters;
 mod removal;
 
 const KIND: &str = "ShowCoreCache";
@@ -62,6 +64,9 @@ fn group() -> Group {
         in_transit_mode: Some("required".into()),
         auth_token: true,
         failover: "disabled".into(),
+        availability: Availability::SingleAz,
+        auto_minor_version_upgrade: true,
+        logs: BTreeMap::new(),
         snapshot_retention: 1,
         snapshot_window: "03:00-04:00".into(),
         endpoint: Some((HOST.into(), 6379)),
@@ -76,6 +81,8 @@ fn member() -> Member {
         engine_version: "7.1.0".into(),
         maintenance_window: WINDOW.into(),
         security_groups: vec!["sg-0b0b0b0b".into(), "sg-0a0a0a0a".into()],
+        parameter_group: "default.redis7".into(),
+        parameter_status: "in-sync".into(),
         subnet_group: Some("private".into()),
         at_rest: true,
         pending_node_type: None,
@@ -107,7 +114,14 @@ fn secret(uid: &str, connection: Connection) -> SecretSeen {
 }
 
 fn nothing() -> Seen {
-    Seen { group: None, member: None, tags: None, secret: SecretSeen::Absent, final_snapshots: vec![] }
+    Seen {
+        group: None,
+        member: None,
+        tags: None,
+        parameter_groups: Some(vec![]),
+        secret: SecretSeen::Absent,
+        final_snapshots: vec![],
+    }
 }
 
 fn present() -> Seen {
@@ -115,6 +129,7 @@ fn present() -> Seen {
         group: Some(group()),
         member: Some(member()),
         tags: Some(tagged(KIND, &[("team", "core"), ("theirs", "kept")])),
+        parameter_groups: Some(vec![]),
         secret: secret("s1", complete()),
         final_snapshots: vec![],
     }
@@ -153,6 +168,7 @@ fn creating() -> Seen {
         }),
         member: None,
         tags: None,
+        parameter_groups: None,
         secret: secret("s1", connection_of(None)),
         final_snapshots: vec![],
     }
@@ -185,19 +201,29 @@ fn modify(change: impl FnOnce(&mut Changes)) -> Step {
 }
 
 fn created(token_of: Option<&str>) -> Step {
-    Step::Create(Box::new(CreateGroup {
+    created_with(token_of, |_| {})
+}
+
+fn created_with(token_of: Option<&str>, change: impl FnOnce(&mut CreateGroup)) -> Step {
+    let mut create = CreateGroup {
         engine: "redis",
         engine_version: Some("7.1".into()),
         node_type: "cache.t3.micro".into(),
         replicas: 0,
+        availability: Availability::SingleAz,
         token_of: token_of.map(str::to_owned),
         subnet_group: Some("Private".into()),
         security_groups: Some(vec!["sg-0a0a0a0a".into(), "sg-0b0b0b0b".into()]),
         snapshot_retention: 1,
         snapshot_window: Some("03:00-04:00".into()),
         maintenance_window: Some(WINDOW.into()),
+        auto_minor_version_upgrade: true,
+        parameter_group: None,
+        logs: vec![],
         tags: tagged(KIND, &[("team", "core")]),
-    }))
+    };
+    change(&mut create);
+    Step::Create(Box::new(create))
 }
 
 #[test]

@@ -32,7 +32,8 @@ SERVED = {
         AddTagsToResource RemoveTagsFromResource ListTagsForResource
         CreateSnapshot DescribeSnapshots DeleteSnapshot
         CreateCacheSubnetGroup DescribeCacheSubnetGroups DeleteCacheSubnetGroup
-        DescribeCacheParameterGroups
+        CreateCacheParameterGroup ModifyCacheParameterGroup ResetCacheParameterGroup
+        DescribeCacheParameterGroups DescribeCacheParameters DeleteCacheParameterGroup
     """,
     "kms": """
         CreateKey DescribeKey ListKeys EnableKey DisableKey

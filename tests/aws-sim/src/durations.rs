@@ -45,6 +45,8 @@ pub struct Durations {
     pub change_replica_count: Duration,
     /// ElastiCache: failover and Multi-AZ in `enabling` and `disabling`.
     pub switch_failover: Duration,
+    /// ElastiCache: a log delivery's `enabling`, `modifying` and `disabling`.
+    pub change_log_delivery: Duration,
     /// ElastiCache `deleting`.
     pub delete_replication_group: Duration,
     /// ElastiCache: a snapshot's `creating`, its group's `snapshotting`.
@@ -74,6 +76,7 @@ impl Default for Durations {
             modify_replication_group: 4 * MINUTE,
             change_replica_count: 5 * MINUTE,
             switch_failover: 2 * MINUTE,
+            change_log_delivery: MINUTE,
             delete_replication_group: 5 * MINUTE,
             create_cache_snapshot: 3 * MINUTE,
             delete_cache_snapshot: MINUTE,

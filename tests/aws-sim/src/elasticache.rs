@@ -8,7 +8,10 @@
 //!
 //! What only real AWS can confirm:
 //! - the default engine version of Valkey;
-//! - that an upgrade to another parameter group family takes a default group along;
+//! - that an upgrade to another parameter group family takes a default group along, and is refused with another;
+//! - that a parameter set to its default value counts as set by the user;
+//! - that a log destination which does not exist is refused at once, and that only its later loss becomes an `error`;
+//! - what a log delivery configuration shows while it is `modifying`: here the old target, and the new one as pending;
 //! - the codes of refusals for which AWS's pages give a rule but no code;
 //! - that `SET` is refused for a group without a token (the API reference says "allowed only after ROTATE", users of
 //!   Terraform report otherwise);
@@ -20,9 +23,12 @@ mod clusters;
 mod create;
 mod delete;
 mod describe;
+mod logs;
 mod modify;
 mod network;
 mod page;
+mod parameter_groups;
+mod parameters;
 mod replicas;
 mod rules;
 mod snapshots;
@@ -46,6 +52,7 @@ pub use state::{Auth, Cluster, Group, Member, Settings, Snapshot, Tags};
 use crate::call::Call;
 use crate::error::AwsError;
 use network::SubnetGroup;
+use parameter_groups::ParameterGroup;
 use state::Key;
 
 /// The caches of one account, in all regions.
@@ -55,7 +62,8 @@ pub struct ElastiCache {
     clusters: BTreeMap<Key, Cluster>,
     snapshots: BTreeMap<Key, Snapshot>,
     subnet_groups: BTreeMap<Key, SubnetGroup>,
-    /// Ids of subnets and security groups that tests have made unknown.
+    parameter_groups: BTreeMap<Key, ParameterGroup>,
+    /// Ids of subnets, security groups and log destinations that tests have made unknown.
     unknown: BTreeSet<String>,
 }
 
@@ -89,7 +97,12 @@ impl ElastiCache {
             "CreateCacheSubnetGroup" => self.create_cache_subnet_group(call),
             "DescribeCacheSubnetGroups" => self.describe_cache_subnet_groups(call),
             "DeleteCacheSubnetGroup" => self.delete_cache_subnet_group(call),
-            "DescribeCacheParameterGroups" => describe::describe_cache_parameter_groups(call),
+            "CreateCacheParameterGroup" => self.create_cache_parameter_group(call),
+            "DescribeCacheParameterGroups" => self.describe_cache_parameter_groups(call),
+            "DescribeCacheParameters" => self.describe_cache_parameters(call),
+            "ModifyCacheParameterGroup" => self.modify_cache_parameter_group(call),
+            "ResetCacheParameterGroup" => self.reset_cache_parameter_group(call),
+            "DeleteCacheParameterGroup" => self.delete_cache_parameter_group(call),
             other => Err(AwsError::not_implemented(format!("elasticache:{other}"))),
         }
     }

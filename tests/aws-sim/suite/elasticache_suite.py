@@ -296,6 +296,79 @@ class Changes(Suite):
         self.refused("CacheClusterNotFound", self.member, number=2)
 
 
+class Settings(Suite):
+    def log(self, name, log_type="slow-log"):
+        return {
+            "LogType": log_type,
+            "DestinationType": "cloudwatch-logs",
+            "DestinationDetails": {"CloudWatchLogsDetails": {"LogGroup": name}},
+            "LogFormat": "json",
+        }
+
+    def test_a_parameter_group_of_ones_own(self):
+        name = f"{self.id}-redis7"
+        change = {"CacheParameterGroupName": name}
+        made = self.cache.create_cache_parameter_group(
+            CacheParameterGroupFamily="redis7", Description="ours", Tags=[{"Key": "a", "Value": "1"}], **change
+        )["CacheParameterGroup"]
+        self.refused("CacheParameterGroupAlreadyExists", self.cache.create_cache_parameter_group,
+                     CacheParameterGroupFamily="redis7", Description="ours", **change)
+        tags = self.cache.list_tags_for_resource(ResourceName=made["ARN"])["TagList"]
+        self.assertEqual(tags, [{"Key": "a", "Value": "1"}])
+        policy = {"ParameterName": "maxmemory-policy", "ParameterValue": "allkeys-lru"}
+        self.cache.modify_cache_parameter_group(ParameterNameValues=[policy], **change)
+        shown = self.cache.describe_cache_parameters(Source="user", **change)["Parameters"]
+        self.assertEqual([(one["ParameterName"], one["ParameterValue"]) for one in shown],
+                         [("maxmemory-policy", "allkeys-lru")])
+        for wrong in [{"ParameterName": "no-such", "ParameterValue": "1"},
+                      {"ParameterName": "timeout", "ParameterValue": "never"}]:
+            self.refused("InvalidParameterValue", self.cache.modify_cache_parameter_group,
+                         ParameterNameValues=[wrong], **change)
+        self.refused("InvalidCacheParameterGroupState", self.cache.modify_cache_parameter_group,
+                     CacheParameterGroupName="default.redis7", ParameterNameValues=[policy])
+        self.available(**change)
+        self.assertEqual(self.member()["CacheParameterGroup"]["CacheParameterGroupName"], name)
+        self.refused("InvalidCacheParameterGroupState", self.cache.delete_cache_parameter_group, **change)
+        self.cache.reset_cache_parameter_group(ResetAllParameters=True, **change)
+        self.assertEqual(self.cache.describe_cache_parameters(Source="user", **change)["Parameters"], [])
+        self.modify(CacheParameterGroupName="default.redis7", ApplyImmediately=True)
+        advance(600)
+        self.cache.delete_cache_parameter_group(**change)
+        self.refused("CacheParameterGroupNotFound", self.cache.describe_cache_parameters, **change)
+
+    def test_logs_are_delivered_changed_and_ended(self):
+        self.available(LogDeliveryConfigurations=[self.log("/slow")])
+        shown = self.group()["LogDeliveryConfigurations"]
+        self.assertEqual(shown, [{**self.log("/slow"), "Status": "active"}])
+        self.refused("InvalidParameterValue", self.modify, LogDeliveryConfigurations=[self.log("/other")])
+        answer = self.modify(LogDeliveryConfigurations=[self.log("/engine", "engine-log")], ApplyImmediately=True)
+        self.assertEqual(answer["Status"], "modifying")
+        # boto3 reads pending ones by another name than AWS's other SDKs, so they are not looked at here.
+        statuses = [one["Status"] for one in answer["LogDeliveryConfigurations"]]
+        self.assertEqual(statuses, ["active", "enabling"])
+        advance(600)
+        off = [{"LogType": "slow-log", "Enabled": False}]
+        answer = self.modify(LogDeliveryConfigurations=off, ApplyImmediately=True)
+        self.assertIn("disabling", [one["Status"] for one in answer["LogDeliveryConfigurations"]])
+        advance(600)
+        self.assertEqual([one["LogType"] for one in self.group()["LogDeliveryConfigurations"]], ["engine-log"])
+
+    def test_multi_az_comes_last_and_goes_first(self):
+        self.available(Engine="valkey", EngineVersion="8.0", AuthToken=TOKEN, ReplicasPerNodeGroup=1)
+        self.assertEqual(self.member()["CacheParameterGroup"]["CacheParameterGroupName"], "default.valkey8")
+        on = {"MultiAZEnabled": True, "ApplyImmediately": True}
+        self.refused("InvalidParameterCombination", self.modify, **on)
+        self.modify(AutomaticFailoverEnabled=True, ApplyImmediately=True)
+        advance(600)
+        self.modify(**on)
+        advance(600)
+        self.assertEqual(self.group()["MultiAZ"], "enabled")
+        self.refused("InvalidParameterCombination", self.modify, AutomaticFailoverEnabled=False, ApplyImmediately=True)
+        self.refused("InvalidParameterCombination", self.cache.decrease_replica_count,
+                     ReplicationGroupId=self.id, ApplyImmediately=True, NewReplicaCount=0)
+        self.refused("InvalidParameterValue", self.modify, Engine="redis", EngineVersion="7.1", ApplyImmediately=True)
+
+
 class Endings(Suite):
     def test_a_deleted_group_is_gone_and_its_final_snapshot_stays(self):
         self.available()

@@ -64,6 +64,11 @@ fn a_changed_spec_is_done_under_every_drift_policy_and_is_no_drift() {
             calm().holding(vec![modify(|changes| changes.engine_version = Some("7.2".into()))]),
         ),
         (
+            "no minor upgrades by AWS",
+            but(|spec| spec.maintenance.auto_minor_version_upgrade = false),
+            calm().doing(vec![modify(|changes| changes.auto_minor_version_upgrade = Some(false))]),
+        ),
+        (
             "a tag less, one more",
             but(|spec| spec.tags = map(&[("squad", "core")])),
             calm().doing(vec![
@@ -149,6 +154,80 @@ fn replicas_failover_and_node_type_change_in_aws_s_order_one_at_a_time() {
 }
 
 #[test]
+fn multi_az_comes_after_failover_and_goes_before_it_one_at_a_time() {
+    let zones = |seen: Seen, availability| {
+        let mut seen = seen;
+        if let Some(group) = &mut seen.group {
+            group.availability = availability;
+        }
+        seen
+    };
+    let multi = |seen| zones(seen, Availability::MultiAz);
+    let multi_az = |on| modify(|changes| changes.multi_az = Some(on));
+    let wants = || {
+        but(|spec| {
+            spec.replicas = 1;
+            spec.availability = Availability::MultiAz;
+        })
+    };
+    let busy = |mut seen: Seen| {
+        if let Some(group) = &mut seen.group {
+            group.status = "modifying".into();
+        }
+        Seen { tags: None, ..seen }
+    };
+    let increase = Step::IncreaseReplicas { replicas: 1 };
+    let spec_of =
+        |replicas: i32, availability: &str| spec(json!({ "replicas": replicas, "availability": availability }));
+    let has = settled_as(spec_of(1, "MultiAZ"), &multi(members(2, "enabled")));
+    let single = has.but(|scene| scene.spec = spec_of(0, "SingleAZ"));
+    let one_zone = has.but(|scene| scene.spec = spec_of(1, "SingleAZ"));
+    let create = created_with(Some("s1"), |create| {
+        create.replicas = 1;
+        create.availability = Availability::MultiAz;
+    });
+    let waiting = Seen { secret: secret("s1", connection_of(None)), ..nothing() };
+    check(vec![
+        (
+            "created with it",
+            decided(&applied().but(|scene| scene.spec = spec_of(1, "MultiAZ")), &waiting),
+            Outcome::rest("Working Creating", "Unknown").doing(vec![create]),
+        ),
+        ("up: replicas first", decided(&wants(), &present()), calm().doing(vec![increase])),
+        ("up: then failover", decided(&wants(), &members(2, "disabled")), calm().doing(vec![failover(true)])),
+        ("up: failover on its way", decided(&wants(), &busy(members(2, "enabling"))), calm().waiting_for_aws()),
+        ("up: then Multi-AZ", decided(&wants(), &members(2, "enabled")), calm().doing(vec![multi_az(true)])),
+        ("up: done", decided(&wants(), &multi(members(2, "enabled"))), calm()),
+        ("down: Multi-AZ first", decided(&single, &multi(members(2, "enabled"))), calm().doing(vec![multi_az(false)])),
+        ("down: then failover", decided(&single, &members(2, "enabled")), calm().doing(vec![failover(false)])),
+        (
+            "down: then the replicas",
+            decided(&single, &members(2, "disabled")),
+            calm().doing(vec![Step::DecreaseReplicas { replicas: 0 }]),
+        ),
+        ("down: done", decided(&single, &members(1, "disabled")), calm()),
+        (
+            "one zone: failover stays",
+            decided(&one_zone, &multi(members(2, "enabled"))),
+            calm().doing(vec![multi_az(false)]),
+        ),
+        (
+            "somebody turned Multi-AZ off",
+            decided(&has, &members(2, "enabled")),
+            calm().doing(vec![multi_az(true)]).drifted("availability", DriftAction::Pending),
+        ),
+        (
+            "somebody turned both off: failover first",
+            decided(&has, &members(2, "disabled")),
+            calm()
+                .doing(vec![failover(true)])
+                .drifted("automaticFailover", DriftAction::Pending)
+                .drifted("availability", DriftAction::Pending),
+        ),
+    ]);
+}
+
+#[test]
 fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_security() {
     use DriftAction::{Blocked, Pending, ReportOnly};
     let no_tls = || Outcome::rest("Working NotInTransit", "No NotInTransit");
@@ -175,6 +254,12 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
         ("automaticFailover", with(|g| g.failover = "enabled".into()), false, calm().doing(vec![failover(false)])),
         ("snapshot.retentionDays", with(|g| g.snapshot_retention = 7), false, calm().doing(vec![retention(1)])),
         ("replicas", members(2, "disabled"), false, calm().doing(vec![Step::DecreaseReplicas { replicas: 0 }])),
+        (
+            "maintenance.autoMinorVersionUpgrade",
+            with(|g| g.auto_minor_version_upgrade = false),
+            false,
+            calm().doing(vec![modify(|changes| changes.auto_minor_version_upgrade = Some(true))]),
+        ),
         (
             "snapshot.window",
             with(|g| g.snapshot_window = "09:00-10:00".into()),

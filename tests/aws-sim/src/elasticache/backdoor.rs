@@ -75,12 +75,27 @@ impl ElastiCache {
         })
     }
 
-    /// From now on no subnet or security group of that id exists.
+    /// From now on AWS cannot deliver logs of that type (`slow-log`), and says this of it.
+    pub fn fail_log_delivery(&mut self, region: &str, id: &str, log_type: &str, message: &str) -> bool {
+        self.with_group(region, id, |group| {
+            if let Some(delivery) = group.logs.get_mut(log_type) {
+                delivery.error = Some(message.to_owned());
+            }
+        })
+    }
+
+    /// From now on no subnet, security group, log group or delivery stream of that id exists.
     pub fn make_unknown(&mut self, id: &str) {
         self.unknown.insert(id.to_owned());
     }
 
-    fn with_group(&mut self, region: &str, id: &str, change: impl FnOnce(&mut Group)) -> bool {
+    /// Reboots the nodes of a group at once, as `RebootCacheCluster` does in a minute: changed parameters are taken up.
+    pub fn reboot(&mut self, region: &str, id: &str) -> bool {
+        self.with_group(region, id, |group| group.settings.awaits_reboot = false)
+    }
+
+    /// Changes a group as no AWS call can. Says whether it was there.
+    pub fn with_group(&mut self, region: &str, id: &str, change: impl FnOnce(&mut Group)) -> bool {
         self.groups.get_mut(&place(region, id)).map(change).is_some()
     }
 }

@@ -1,6 +1,6 @@
-//! What `ElastiCache` offers: engine versions, node types, default parameter groups.
+//! What `ElastiCache` offers: engine versions with their parameter group families, node types.
 
-use super::rules::{invalid_combination, invalid_value, refused};
+use super::rules::invalid_value;
 use crate::error::AwsError;
 
 /// Redis OSS or Valkey; replication groups have no other engine.
@@ -145,50 +145,23 @@ pub fn check_node_type(name: &str) -> Result<(), AwsError> {
     Err(invalid_value(format!("Invalid Cache Node Type: {name}.")))
 }
 
-/// A parameter group of AWS's own: `default.<family>` and, with cluster mode, `default.<family>.cluster.on`.
-/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ParameterGroups.html>
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterGroup {
-    /// `default.redis7`
-    pub name: String,
-    /// `redis7`
-    pub family: &'static str,
-    /// Whether it has `cluster-enabled yes`.
-    pub cluster_mode: bool,
-}
-
-/// All default parameter groups.
-pub fn parameter_groups() -> Vec<ParameterGroup> {
+/// All families of parameter groups.
+pub fn families() -> Vec<&'static str> {
     let mut families: Vec<_> = VERSIONS.iter().map(|version| version.family).collect();
     families.dedup();
     families
-        .into_iter()
-        .flat_map(|family| [false, true].map(|cluster_mode| default_parameter_group(family, cluster_mode)))
-        .collect()
 }
 
-/// AWS's own group of a family.
-pub fn default_parameter_group(family: &'static str, cluster_mode: bool) -> ParameterGroup {
-    ParameterGroup {
-        name: format!("default.{family}{}", if cluster_mode { ".cluster.on" } else { "" }),
-        family,
-        cluster_mode,
-    }
+/// The family of that name, which must be one of a version that is served.
+/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateCacheParameterGroup.html>
+pub fn family(name: &str) -> Result<&'static str, AwsError> {
+    let known = families().into_iter().find(|family| *family == name);
+    known.ok_or_else(|| invalid_value(format!("CacheParameterGroupFamily {name} is not a valid family.")))
 }
 
-/// The group of that name, which must be there and be of the version's family.
-pub fn find_parameter_group(name: &str, version: &Version) -> Result<ParameterGroup, AwsError> {
-    let group = parameter_groups()
-        .into_iter()
-        .find(|group| group.name == name)
-        .ok_or_else(|| refused("CacheParameterGroupNotFound", format!("CacheParameterGroup {name} not found.")))?;
-    if group.family != version.family {
-        return Err(invalid_combination(format!(
-            "Expected a parameter group of family {} but found one of family {}.",
-            version.family, group.family
-        )));
-    }
-    Ok(group)
+/// The oldest version of a family, as it is answered.
+pub fn oldest_version(family: &str) -> &'static str {
+    VERSIONS.iter().find(|version| version.family == family).map_or("", |version| version.answered)
 }
 
 #[cfg(test)]
@@ -232,16 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn unknown_node_types_and_parameter_groups_are_refused() {
+    fn unknown_node_types_are_refused() {
         assert!(check_node_type("cache.t3.micro").is_ok());
         for name in ["cache.t3.huge", "db.t3.micro", "t3.micro", "cache.x9.micro", ""] {
             assert!(check_node_type(name).is_err(), "{name}");
         }
-        let version = find_version(Engine::Redis, Some("7.1")).unwrap();
-        let code = |name| find_parameter_group(name, version).map_err(|error| error.code);
-        assert!(code("default.redis7").is_ok());
-        assert!(code("default.redis7.cluster.on").unwrap().cluster_mode);
-        assert_eq!(code("mine").unwrap_err(), "CacheParameterGroupNotFound");
-        assert_eq!(code("default.redis6.x").unwrap_err(), "InvalidParameterCombination");
+    }
+
+    #[test]
+    fn families_are_those_of_the_versions() {
+        assert_eq!(families(), ["redis5.0", "redis6.x", "redis7", "valkey7", "valkey8"]);
+        assert_eq!(family("memcached1.6").unwrap_err().code, "InvalidParameterValue");
+        assert_eq!(oldest_version("valkey8"), "8.0.1");
     }
 }

@@ -1,14 +1,17 @@
 //! `CreateReplicationGroup`.
 //! <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html>
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::catalog::{self, Engine};
 use super::describe::{group_answer, without_node_groups};
+use super::parameter_groups::ParameterGroup;
 use super::rules::{self, invalid_combination, invalid_value, refused};
 use super::state::{Auth, Group, Member, Settings, Tags, Then};
-use super::{ElastiCache, Tag, key, network, not_served, read, window};
+use super::{ElastiCache, Tag, key, logs, network, not_served, read, window};
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::log::digest;
@@ -34,6 +37,7 @@ struct Request {
     cluster_mode: Option<String>,
     data_tiering_enabled: Option<bool>,
     snapshot_name: Option<String>,
+    log_delivery_configurations: Option<Vec<logs::Request>>,
     #[serde(flatten)]
     common: Common,
 }
@@ -100,12 +104,15 @@ impl ElastiCache {
         let at_rest = request.at_rest_encryption_enabled.unwrap_or(settings.engine == Engine::Valkey);
         let kms_key = kms_key(call, &request, at_rest)?;
 
+        let wishes = request.log_delivery_configurations.as_deref().unwrap_or_default();
+        let wishes = logs::wishes(wishes, settings.version(), &self.unknown)?;
+
         let members = members(call, &id, &shape, request.preferred_zones.as_deref())?;
         self.check_member_names(call, &members)?;
         let snapshotting_cluster = (!cluster_mode && settings.snapshot_retention > 0)
             .then(|| members.last().map(|member| member.id.clone()))
             .flatten();
-        let group = Group {
+        let mut group = Group {
             arn: call.arn("elasticache", &format!("replicationgroup:{id}")),
             id,
             region: call.region.to_owned(),
@@ -123,11 +130,13 @@ impl ElastiCache {
             cluster_mode,
             shards: shape.shards,
             members,
+            logs: BTreeMap::new(),
             snapshotting_cluster,
             tags,
             until: Some((call.now + call.durations.create_replication_group, Then::Created)),
             pending: None,
         };
+        group.deliver(wishes);
         let answer = without_node_groups(group_answer(&group));
         self.groups.insert(place, group);
         Ok(json!({"ReplicationGroup": answer}))
@@ -175,16 +184,17 @@ impl ElastiCache {
             .ok_or_else(|| invalid_value("The parameter CacheNodeType must be provided."))?;
         catalog::check_node_type(&node_type)?;
         let group = match &request.cache_parameter_group_name {
-            Some(name) => catalog::find_parameter_group(name, version)?,
-            None => catalog::default_parameter_group(version.family, cluster_mode.unwrap_or(false)),
+            Some(name) => self.parameter_group_for(call, name, version)?,
+            None => ParameterGroup::default_of(version.family, cluster_mode.unwrap_or(false)),
         };
-        if cluster_mode.is_some_and(|wanted| wanted != group.cluster_mode) {
+        let has_cluster_mode = group.cluster_mode();
+        if cluster_mode.is_some_and(|wanted| wanted != has_cluster_mode) {
             let words = |on: bool| if on { "enabled" } else { "disabled" };
             return Err(invalid_combination(format!(
                 "Cluster mode should be {} in parameter group {}, but found it is {}.",
-                words(!group.cluster_mode),
+                words(!has_cluster_mode),
                 group.name,
-                words(group.cluster_mode)
+                words(has_cluster_mode)
             )));
         }
         let security_groups = match &request.security_group_ids {
@@ -204,6 +214,7 @@ impl ElastiCache {
             engine,
             engine_version: version.answered.to_owned(),
             parameter_group: group.name,
+            awaits_reboot: false,
             subnet_group: self.subnet_group(call, subnet_group)?.name.clone(),
             security_groups,
             port,
@@ -212,7 +223,7 @@ impl ElastiCache {
             snapshot_retention: rules::snapshot_retention(request.snapshot_retention_limit.unwrap_or(0))?,
             auto_minor_version_upgrade: request.auto_minor_version_upgrade.unwrap_or(true),
         };
-        Ok((settings, group.cluster_mode))
+        Ok((settings, has_cluster_mode))
     }
 
     /// Member clusters share their names with stand-alone clusters.

@@ -1,9 +1,9 @@
-//! What `DescribeReplicationGroups`, `DescribeCacheClusters` and `DescribeCacheParameterGroups` answer.
+//! What `DescribeReplicationGroups` and `DescribeCacheClusters` answer.
 //! Version, windows, parameter and security groups are answered by clusters, not by groups.
 
 use serde_json::{Value, json};
 
-use super::catalog;
+use super::logs;
 use super::network::{self, Endpoints};
 use super::page::page;
 use super::rules::refused;
@@ -58,31 +58,6 @@ impl ElastiCache {
     }
 }
 
-/// The default groups; there are no others here.
-/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_DescribeCacheParameterGroups.html>
-pub fn describe_cache_parameter_groups(call: &Call<'_>) -> Result<Value, AwsError> {
-    let mut groups = catalog::parameter_groups();
-    if let Some(name) = call.text("CacheParameterGroupName") {
-        groups.retain(|group| group.name == name);
-        if groups.is_empty() {
-            return Err(refused("CacheParameterGroupNotFound", format!("CacheParameterGroup {name} not found.")));
-        }
-    }
-    groups.sort_by(|left, right| left.name.cmp(&right.name));
-    let answers = groups.into_iter().map(|group| {
-        let mode = if group.cluster_mode { " with cluster mode" } else { "" };
-        let answer = json!({
-            "CacheParameterGroupName": group.name,
-            "CacheParameterGroupFamily": group.family,
-            "Description": format!("Default parameter group for {}{mode}", group.family),
-            "IsGlobal": false,
-            "ARN": call.arn("elasticache", &format!("parametergroup:{}", group.name)),
-        });
-        (group.name, answer)
-    });
-    page(call, "CacheParameterGroups", 100, answers)
-}
-
 fn no_group(id: &str) -> AwsError {
     refused("ReplicationGroupNotFoundFault", format!("ReplicationGroup {id} not found."))
 }
@@ -123,6 +98,7 @@ pub fn group_answer(group: &Group) -> Value {
         "ReplicationGroupCreateTime": group.created.to_string(),
         "DataTiering": "disabled",
         "AutoMinorVersionUpgrade": group.settings.auto_minor_version_upgrade,
+        "LogDeliveryConfigurations": logs::configurations(group),
         "NetworkType": "ipv4",
         "IpDiscovery": "ipv4",
         "Engine": group.settings.engine.name(),
@@ -207,7 +183,7 @@ fn failover(group: &Group) -> &'static str {
     }
 }
 
-/// Of a change that waits or is being made, groups show failover, token and encryption in transit.
+/// Of a change that waits or is being made, groups show failover, token, encryption in transit and log delivery.
 /// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ReplicationGroupPendingModifiedValues.html>
 fn group_pending(group: &Group) -> Value {
     let waits = group.pending.as_ref().map(|(_, changes)| changes);
@@ -219,6 +195,7 @@ fn group_pending(group: &Group) -> Value {
         "AuthTokenStatus": all().find_map(|changes| changes.auth.as_ref()).map(auth_status),
         "TransitEncryptionEnabled": transit.as_ref().map(|Transit(mode)| mode.is_some()),
         "TransitEncryptionMode": transit.and_then(|Transit(mode)| mode),
+        "LogDeliveryConfigurations": logs::pending(group),
     }))
 }
 
@@ -238,6 +215,7 @@ fn member_pending(group: &Group) -> Value {
         "EngineVersion": waits.and_then(|changes| changes.version.as_ref()).map(|(_, version)| version),
         "CacheNodeType": waits.and_then(|changes| changes.node_type.as_ref()),
         "AuthTokenStatus": all.filter_map(|changes| changes.auth.as_ref()).map(auth_status).next(),
+        "LogDeliveryConfigurations": logs::pending(group),
     }))
 }
 
@@ -260,6 +238,8 @@ fn member_answer(group: &Group, member: &Member, nodes: bool) -> Value {
         "ReplicationGroupId": group.id,
         "ARN": arn,
         "PendingModifiedValues": member_pending(group),
+        "ReplicationGroupLogDeliveryEnabled": !group.logs.is_empty(),
+        "LogDeliveryConfigurations": logs::configurations(group),
         "AuthTokenEnabled": auth_enabled(group),
         "AuthTokenLastModifiedDate": group.auth.modified.map(|at| at.to_string()),
         "TransitEncryptionEnabled": group.transit.is_some(),
@@ -302,13 +282,14 @@ pub fn cluster_answer(cluster: &Cluster, nodes: bool) -> Value {
 fn common_answer(settings: &Settings, zone: &str, status: &str, created: &str, endpoint: Option<Value>) -> Value {
     let groups: Vec<_> =
         settings.security_groups.iter().map(|id| json!({"SecurityGroupId": id, "Status": "active"})).collect();
+    let parameters = if settings.awaits_reboot { "pending-reboot" } else { "in-sync" };
     let nodes = endpoint.filter(|_| status != "creating").map(|endpoint| {
         json!([{
             "CacheNodeId": "0001",
             "CacheNodeStatus": status,
             "CacheNodeCreateTime": created,
             "Endpoint": endpoint,
-            "ParameterGroupStatus": "in-sync",
+            "ParameterGroupStatus": parameters,
             "CustomerAvailabilityZone": zone,
         }])
     });
@@ -325,8 +306,8 @@ fn common_answer(settings: &Settings, zone: &str, status: &str, created: &str, e
         "CacheSecurityGroups": [],
         "CacheParameterGroup": {
             "CacheParameterGroupName": settings.parameter_group,
-            "ParameterApplyStatus": "in-sync",
-            "CacheNodeIdsToReboot": [],
+            "ParameterApplyStatus": parameters,
+            "CacheNodeIdsToReboot": if settings.awaits_reboot { json!(["0001"]) } else { json!([]) },
         },
         "CacheSubnetGroupName": settings.subnet_group,
         "CacheNodes": nodes,

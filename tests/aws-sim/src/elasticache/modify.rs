@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::catalog::{self, Engine};
 use super::describe::group_answer;
+use super::parameter_groups::is_default;
 use super::rules::{self, invalid_combination, invalid_value, refused};
 use super::state::{AuthChange, Changes, Group, Transit};
-use super::{ElastiCache, network, not_served, read, window};
+use super::{ElastiCache, logs, network, not_served, read, window};
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::log::digest;
@@ -37,6 +38,7 @@ struct Request {
     transit_encryption_enabled: Option<bool>,
     transit_encryption_mode: Option<String>,
     ip_discovery: Option<String>,
+    log_delivery_configurations: Option<Vec<logs::Request>>,
 }
 
 /// A modification is taken only while the group is `available`.
@@ -57,8 +59,12 @@ impl ElastiCache {
         if let Some(ids) = &request.security_group_ids {
             network::check_security_groups(ids, &self.unknown)?;
         }
-        let group = self.group_mut(call, &request.replication_group_id)?;
+        let group = self.group_of(call, &request.replication_group_id)?;
         must_be_available(group)?;
+        let wanted_version = version(&request, group)?;
+        self.check_parameter_group(call, &request, group, wanted_version.as_ref())?;
+        let wishes = self.logs(&request, group)?;
+        let group = self.group_mut(call, &request.replication_group_id)?;
         if call
             .parameters
             .as_object()
@@ -70,7 +76,7 @@ impl ElastiCache {
         // Everything is checked on a copy, so that a refused request leaves nothing behind.
         let mut next = group.clone();
         at_once(&request, &mut next, call)?;
-        let mut changes = changes(&request, group)?;
+        let mut changes = Changes { version: wanted_version, logs: wishes, ..changes(&request, group)? };
 
         if request.apply_immediately == Some(true) {
             // "… and any pending modifications": what waited goes along.
@@ -95,6 +101,54 @@ impl ElastiCache {
         }
         *group = next;
         Ok(json!({"ReplicationGroup": group_answer(group)}))
+    }
+
+    /// A group of another family is refused, and an upgrade to another family leaves only a default group behind by
+    /// itself.
+    /// <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/VersionManagement.HowTo.html>
+    fn check_parameter_group(
+        &self,
+        call: &Call<'_>,
+        request: &Request,
+        group: &Group,
+        version: Option<&(Engine, String)>,
+    ) -> Result<(), AwsError> {
+        let settings = &group.settings;
+        let of = version.map_or_else(|| settings.version(), |(engine, text)| catalog::answered_version(*engine, text));
+        let now = self.parameter_group(call, &settings.parameter_group)?;
+        let Some(name) = &request.cache_parameter_group_name else {
+            if is_default(&now.name) {
+                return Ok(());
+            }
+            return self.parameter_group_for(call, &now.name, of).map(drop);
+        };
+        let wanted = self.parameter_group_for(call, name, of)?;
+        if wanted.cluster_mode() != group.cluster_mode {
+            return Err(invalid_combination(format!("Cluster mode does not fit the parameter group {name}.")));
+        }
+        now.check_exchange(&wanted)
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Log_Delivery.html>
+    fn logs(&self, request: &Request, group: &Group) -> Result<logs::Wishes, AwsError> {
+        let given = request.log_delivery_configurations.as_deref().unwrap_or_default();
+        // AWS's sentence, as it is quoted in <https://github.com/hashicorp/terraform-provider-aws/issues/49842>.
+        if !given.is_empty() && request.apply_immediately != Some(true) {
+            return Err(invalid_value(
+                "To modify the log delivery configuration, set the apply-immediately parameter to true.",
+            ));
+        }
+        let mut wishes = logs::wishes(given, group.settings.version(), &self.unknown)?;
+        if let Some((log_type, _)) = wishes.iter().find(|(kind, to)| to.is_none() && !group.logs.contains_key(*kind)) {
+            return Err(invalid_value(format!("Log delivery of {log_type} is not enabled.")));
+        }
+        // One that is delivered as wished, without an error, does not change.
+        wishes.retain(|log_type, wish| {
+            let now = group.logs.get(log_type);
+            let fails = now.is_some_and(|delivery| delivery.error.is_some());
+            fails || now.map(|delivery| &delivery.target) != wish.as_ref()
+        });
+        Ok(wishes)
     }
 }
 
@@ -145,20 +199,11 @@ fn at_once(request: &Request, group: &mut Group, call: &Call<'_>) -> Result<(), 
     Ok(())
 }
 
-/// What touches the nodes, without what the group has already.
+/// What touches the nodes, except version and logs, without what the group has already.
 fn changes(request: &Request, group: &Group) -> Result<Changes, AwsError> {
     let settings = &group.settings;
-    let version = version(request, group)?;
     if let Some(node_type) = &request.cache_node_type {
         catalog::check_node_type(node_type)?;
-    }
-    if let Some(name) = &request.cache_parameter_group_name {
-        let of = version
-            .as_ref()
-            .map_or_else(|| settings.version(), |(engine, version)| catalog::answered_version(*engine, version));
-        if catalog::find_parameter_group(name, of)?.cluster_mode != group.cluster_mode {
-            return Err(invalid_combination(format!("Cluster mode does not fit the parameter group {name}.")));
-        }
     }
     let failover = request.automatic_failover_enabled.filter(|&on| on != group.failover);
     let multi_az = request.multi_az_enabled.filter(|&on| on != group.multi_az);
@@ -166,7 +211,6 @@ fn changes(request: &Request, group: &Group) -> Result<Changes, AwsError> {
     let auth = auth(request, group)?;
     Ok(Changes {
         node_type: request.cache_node_type.clone().filter(|name| *name != settings.node_type),
-        version,
         parameter_group: request.cache_parameter_group_name.clone().filter(|name| *name != settings.parameter_group),
         security_groups: request
             .security_group_ids

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::catalog::{self, Engine, Version};
+use super::logs::{Delivery, Wishes};
+use super::parameter_groups::ParameterGroup;
 use super::window::Maintenance;
 
 /// Tags by their key.
@@ -24,6 +26,8 @@ pub struct Settings {
     pub engine_version: String,
     /// The parameter group's name.
     pub parameter_group: String,
+    /// Whether the parameter group has changes that the nodes take up at a reboot.
+    pub awaits_reboot: bool,
     /// The subnet group's name.
     pub subnet_group: String,
     /// Ids of VPC security groups.
@@ -92,6 +96,8 @@ pub struct Changes {
     pub auth: Option<AuthChange>,
     /// `TransitEncryptionEnabled` with `TransitEncryptionMode`
     pub transit: Option<Transit>,
+    /// `LogDeliveryConfigurations`
+    pub logs: Wishes,
     /// Member ids that leave; those that come are members in `creating`.
     pub leaving: Vec<String>,
     /// Whether members come.
@@ -120,6 +126,7 @@ impl Changes {
             && self.security_groups.is_none()
             && self.auth.is_none()
             && self.transit.is_none()
+            && self.logs.is_empty()
             && self.leaving.is_empty()
             && !self.joining
             && !self.switches_failover()
@@ -136,6 +143,12 @@ impl Changes {
         self.switches_failover() && rest.is_empty()
     }
 
+    /// Whether only the delivery of logs changes, which no node notices.
+    pub fn only_logs(&self) -> bool {
+        let rest = Changes { logs: Wishes::new(), ..self.clone() };
+        !self.logs.is_empty() && rest.is_empty()
+    }
+
     /// Adds newer changes, which win.
     pub fn merge(&mut self, newer: Changes) {
         self.node_type = newer.node_type.or(self.node_type.take());
@@ -146,6 +159,7 @@ impl Changes {
         self.multi_az = newer.multi_az.or(self.multi_az);
         self.auth = newer.auth.or(self.auth.take());
         self.transit = newer.transit.or(self.transit.take());
+        self.logs.extend(newer.logs);
         self.leaving.extend(newer.leaving);
         self.joining |= newer.joining;
     }
@@ -157,7 +171,7 @@ pub enum Then {
     /// `creating` ends.
     Created,
     /// `modifying` ends, and these changes are in force.
-    Changed(Changes),
+    Changed(Box<Changes>),
     /// `snapshotting` ends.
     Snapshotted,
     /// `deleting` ends, and the group is gone.
@@ -202,6 +216,8 @@ pub struct Group {
     pub shards: u32,
     /// `MemberClusters`
     pub members: Vec<Member>,
+    /// `LogDeliveryConfigurations`, by type of log
+    pub logs: BTreeMap<String, Delivery>,
     /// `SnapshottingClusterId`
     pub snapshotting_cluster: Option<String>,
     /// Its tags, which its members show too.
@@ -239,7 +255,7 @@ impl Group {
             self.settings.engine_version = version;
             let new = self.settings.version().family;
             if new != family {
-                self.settings.parameter_group = catalog::default_parameter_group(new, self.cluster_mode).name;
+                self.settings.parameter_group = ParameterGroup::default_of(new, self.cluster_mode).name;
             }
         }
         if let Some(name) = changes.parameter_group {
@@ -253,6 +269,7 @@ impl Group {
         if let Some(Transit(mode)) = changes.transit {
             self.transit = mode;
         }
+        self.deliver(changes.logs);
         match changes.auth {
             Some(AuthChange::Rotate(token)) => self.auth.rotate(token, now),
             Some(AuthChange::Set) => self.auth.set(now),

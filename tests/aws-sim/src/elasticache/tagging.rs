@@ -89,6 +89,12 @@ impl ElastiCache {
                 self.subnet_group(call, name)?;
                 Ok(&mut self.subnet_groups.get_mut(&place).expect("it was found just before").tags)
             }
+            "parametergroup" => {
+                // AWS's own groups belong to nobody, and carry no tags.
+                self.parameter_group(call, name)?;
+                let own = self.parameter_groups.get_mut(&place).map(|group| &mut group.tags);
+                own.ok_or_else(|| AwsError::not_implemented("tags of a default parameter group"))
+            }
             other => Err(AwsError::not_implemented(format!("tags of elasticache {other}"))),
         }
     }

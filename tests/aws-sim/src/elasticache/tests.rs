@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::log::digest;
 use crate::{Account, AwsError, Options, Sim};
 
+mod logs;
+mod parameters;
+
 const REGION: &str = "us-east-1";
 const MINUTE: u64 = 60;
 const TOKEN: &str = "token-number-one-1234";

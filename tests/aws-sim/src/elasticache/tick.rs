@@ -56,7 +56,7 @@ impl Group {
                 "available".clone_into(&mut self.status);
                 match then {
                     Then::Created => self.apply(Changes::default(), at),
-                    Then::Changed(changes) => self.apply(changes, at),
+                    Then::Changed(changes) => self.apply(*changes, at),
                     Then::Snapshotted => {}
                     Then::Gone => return false,
                 }
@@ -80,11 +80,13 @@ impl Group {
         }
         let lasts = if changes.joining || !changes.leaving.is_empty() {
             durations.change_replica_count
+        } else if changes.only_logs() {
+            durations.change_log_delivery
         } else if changes.only_failover() {
             durations.switch_failover
         } else {
             durations.modify_replication_group
         };
-        self.until = Some((now + lasts, Then::Changed(changes)));
+        self.until = Some((now + lasts, Then::Changed(Box::new(changes))));
     }
 }
