@@ -1,8 +1,11 @@
 //! `ShowCoreBucket`: an S3 bucket with SSE-S3, every public access block, BucketOwnerEnforced and a TLS-only policy.
 
+mod access;
 mod act;
 mod decide;
+mod lifecycle;
 mod observe;
+mod settings;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -18,11 +21,14 @@ use crate::{
     status::Status,
 };
 
-pub use decide::Step;
-pub use observe::{Bucket, PublicAccessBlock, Seen, Sse};
+pub use access::{BUCKET_ARN, Condition, Effect, PolicySpec, Principal, Statement};
+pub use decide::{LogTarget, Step};
+pub use lifecycle::{LifecycleRule, StorageClass, Transition, defaults};
+pub use observe::{Bucket, Lifecycle, PublicAccessBlock, Seen, Sse};
+pub use settings::{CorsRule, LockMode, Logging, Method, ObjectLock};
 
-/// An S3 bucket. SSE-S3, all four public access blocks, BucketOwnerEnforced and a policy that denies requests
-/// without TLS are always on.
+/// An S3 bucket. SSE-S3, all four public access blocks, BucketOwnerEnforced, a policy that denies requests without TLS,
+/// and the refusal of objects encrypted with keys that S3 does not have (SSE-C) are always on.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -53,7 +59,11 @@ pub use observe::{Bucket, PublicAccessBlock, Seen, Sse};
     validation = Rule::new("!has(self.cloudTrail) || self.purpose == 'CloudTrailLogs'")
         .message("cloudTrail is for purpose CloudTrailLogs only"),
     validation = Rule::new("!self.emptyOnDelete || self.deletionPolicy == 'Delete'")
-        .message("emptyOnDelete needs deletionPolicy Delete: under Retain nothing is emptied")
+        .message("emptyOnDelete needs deletionPolicy Delete: under Retain nothing is emptied"),
+    validation = Rule::new("!has(oldSelf.objectLock) || has(self.objectLock)")
+        .message("objectLock cannot be switched off again, in AWS either; its default retention can be left out: objectLock: {}"),
+    validation = Rule::new("!has(self.objectLock) || self.versioning")
+        .message("objectLock needs versioning: true")
 )]
 pub struct ShowCoreBucketSpec {
     /// The bucket's name; `{accountID}` and `{region}` are replaced. `metadata.name` if absent. Immutable.
@@ -78,6 +88,26 @@ pub struct ShowCoreBucketSpec {
     /// Keeps every version of every object. Turned off later, it is suspended: old versions stay.
     #[serde(default = "yes")]
     pub versioning: bool,
+    /// Rules that move or delete what has grown old. Left out, every bucket gives up incomplete uploads after 7 days, and
+    /// one for `StaticAssets` deletes noncurrent versions after 90 days and then their delete markers; what is current is
+    /// never deleted by default, and `Backups` and `CloudTrailLogs` keep their noncurrent versions. `[]` means no rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub lifecycle: Option<Vec<LifecycleRule>>,
+    /// Keeps object versions from being deleted before their time. May be switched on later, never off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_lock: Option<ObjectLock>,
+    /// What the bucket's policy says besides what it always says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicySpec>,
+    /// Rules about scripts of other origins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub cors: Option<Vec<CorsRule>>,
+    /// Where the access to the bucket is logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
     /// Who manages the encryption key. Encryption itself cannot be turned off.
     #[serde(default)]
     pub encryption: EncryptionSpec,
@@ -173,11 +203,11 @@ impl Kind for ShowCoreBucket {
 
     fn identifier(&self, place: &Place) -> String {
         let name = self.spec.bucket_name.as_ref().or(self.metadata.name.as_ref()).cloned().unwrap_or_default();
-        name.replace("{accountID}", &place.account_id).replace("{region}", &place.region)
+        filled(&name, place)
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Failure> {
-        observe::observe(look).await
+        observe::observe(look, &self.spec, self.status().applied.as_ref()).await
     }
 
     fn decide(wanted: &Wanted<'_, Self::Spec>, seen: &Seen, now: k8s_openapi::jiff::Timestamp) -> Decision<Step> {
@@ -187,4 +217,9 @@ impl Kind for ShowCoreBucket {
     async fn act(&self, order: &Order<Step>, look: &Look<'_>) -> Result<(), Failure> {
         act::act(order.step(), look).await
     }
+}
+
+/// A bucket's name with its placeholders replaced.
+fn filled(name: &str, place: &Place) -> String {
+    name.replace("{accountID}", &place.account_id).replace("{region}", &place.region)
 }

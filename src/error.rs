@@ -215,7 +215,23 @@ fn classify(code: &str, status: Option<u16>) -> (Class, &'static str, String) {
         "MalformedPolicy" => (
             Class::Stalled,
             "PolicyRefused",
-            say("AWS does not accept the bucket policy: check that the ARNs under cloudTrail exist"),
+            say(
+                "AWS does not accept the bucket policy: check that the principals of policy.statements and the ARNs under cloudTrail exist, \
+                 and that the whole of it is not larger than 20 KB",
+            ),
+        ),
+        "InvalidTargetBucketForLogging" => (
+            Class::Stalled,
+            "LoggingTargetRefused",
+            say(
+                "AWS does not accept logging.targetBucket: it must exist in the same account and region, without a default retention, and its \
+                 policy must let the service logging.s3.amazonaws.com do s3:PutObject (policy.statements of that bucket)",
+            ),
+        ),
+        "InvalidBucketState" => (
+            Class::Stalled,
+            "VersioningLocked",
+            say("Object Lock needs versioning, and under it versioning cannot be suspended: set versioning: true"),
         ),
         _ if code.contains("Quota") || code.contains("LimitExceeded") => (
             Class::Stalled,

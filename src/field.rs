@@ -82,6 +82,8 @@ pub enum LeftOut {
     NotCompared,
     /// What was ours is removed; what never was is left alone.
     Removed,
+    /// The field's description says what counts then.
+    Described,
 }
 
 /// How a difference is corrected.

@@ -2,14 +2,14 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Map, Value, json};
 
 use crate::ownership::Place;
 
-/// Prefix of the statement ids that are ours.
-const SID_PREFIX: &str = "ShowCore";
+/// Prefix of the statement ids that are the operator's own.
+pub const SID_PREFIX: &str = "ShowCore";
 
 /// The statement that denies every request without TLS.
 pub fn tls_only(bucket_arn: &str) -> Value {
@@ -55,7 +55,7 @@ pub fn cloudtrail_delivery(bucket_arn: &str, trails: &[String], prefix: Option<&
 
 /// Whether a statement is one of CloudTrail's that we wrote, for whatever trails.
 pub fn is_our_delivery(statement: &Value) -> bool {
-    let ours = statement.get("Sid").and_then(Value::as_str).is_some_and(|sid| sid.starts_with("ShowCoreCloudTrail"));
+    let ours = sid(statement).is_some_and(|sid| sid.starts_with("ShowCoreCloudTrail"));
     ours && statement.get("Principal") == Some(&json!({ "Service": "cloudtrail.amazonaws.com" }))
 }
 
@@ -83,28 +83,111 @@ pub fn foreign_allows(policy: Option<&Value>, wanted: &[Value], place: &Place) -
         .collect()
 }
 
-/// The policy to write: what is wanted, and of what is there all that is neither ours nor a foreign Allow.
-pub fn merged(policy: Option<&Value>, wanted: &[Value], place: &Place) -> Value {
-    let meaning: Vec<_> = wanted.iter().map(canonical).collect();
+/// The policy to write: `put`, and of what is there all that is neither one of these, nor named by `gone`, nor reserved,
+/// nor a foreign Allow. `wanted` are the statements that are not foreign, also those that are not to be put now.
+pub fn merged(policy: Option<&Value>, put: &[Value], gone: &[&str], wanted: &[Value], place: &Place) -> Value {
+    let meaning: Vec<_> = put.iter().map(canonical).collect();
+    let foreign = foreign_allows(policy, wanted, place);
     let kept = statements(policy).into_iter().filter(|statement| {
-        let ours = statement.get("Sid").and_then(Value::as_str).is_some_and(|sid| sid.starts_with(SID_PREFIX));
-        !ours && !meaning.contains(&canonical(statement)) && !lets_outsiders_in(statement, place)
+        let replaced = |sid: &str| {
+            sid.starts_with(SID_PREFIX) || gone.contains(&sid) || put.iter().any(|one| self::sid(one) == Some(sid))
+        };
+        !sid(statement).is_some_and(replaced)
+            && !meaning.contains(&canonical(statement))
+            && !foreign.contains(statement)
     });
-    let statements: Vec<_> = wanted.iter().cloned().chain(kept).collect();
+    let statements: Vec<_> = put.iter().cloned().chain(kept).collect();
     json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// The id of a statement.
+pub fn sid(statement: &Value) -> Option<&str> {
+    statement.get("Sid").and_then(Value::as_str)
+}
+
+/// The statement of this id.
+pub fn of_sid(policy: Option<&Value>, id: &str) -> Option<Value> {
+    statements(policy).into_iter().find(|statement| sid(statement) == Some(id))
 }
 
 /// A foreign Allow in words: `Allow s3:GetObject to *`.
 pub fn in_words(statement: &Value) -> String {
     let list = |key: &str| strings(statement.get(key)).into_iter().collect::<Vec<_>>().join(", ");
-    let action =
-        if statement.get("Action").is_some() { list("Action") } else { format!("all but {}", list("NotAction")) };
-    let whom = if statement.get("Principal").is_some() {
-        list("Principal")
-    } else {
-        format!("all but {}", list("NotPrincipal"))
+    let either = |key: &str, inverse: &str| {
+        if statement.get(key).is_some() { list(key) } else { format!("all but {}", list(inverse)) }
     };
-    format!("Allow {action} to {whom}")
+    let effect = statement.get("Effect").and_then(Value::as_str).unwrap_or_default();
+    format!("{effect} {} to {}", either("Action", "NotAction"), either("Principal", "NotPrincipal"))
+}
+
+/// A statement in words, whole: two of different meanings have different words.
+pub fn in_full(statement: &Value) -> String {
+    let canonical = canonical(statement);
+    let listed = |value: &Value| strings(Some(value)).into_iter().collect::<Vec<_>>().join(", ");
+    let by_type = |value: &Value| match value {
+        Value::Object(types) => {
+            types.iter().map(|(type_, who)| format!("{type_} {}", listed(who))).collect::<Vec<_>>().join(", ")
+        }
+        other => listed(other),
+    };
+    let either = |key: &str, inverse: &str, words: &dyn Fn(&Value) -> String| match canonical.get(key) {
+        Some(value) => words(value),
+        None => format!("all but {}", words(canonical.get(inverse).unwrap_or(&Value::Null))),
+    };
+    let mut text = format!(
+        "{} {} to {} on {}",
+        listed(&canonical["Effect"]),
+        either("Action", "NotAction", &listed),
+        either("Principal", "NotPrincipal", &by_type),
+        either("Resource", "NotResource", &listed)
+    );
+    for (operator, keys) in canonical.get("Condition").and_then(Value::as_object).into_iter().flatten() {
+        for (key, values) in keys.as_object().into_iter().flatten() {
+            let _ = write!(text, " if {operator} {key} {}", listed(values));
+        }
+    }
+    text
+}
+
+/// The condition keys that say who may, if each value is fixed.
+const FIXING_KEYS: [&str; 12] = [
+    "aws:sourceip",
+    "aws:sourcearn",
+    "aws:sourceaccount",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:sourceowner",
+    "aws:userid",
+    "aws:principalorgid",
+    "aws:principalarn",
+    "aws:principalaccount",
+    "s3:dataaccesspointarn",
+    "s3:dataaccesspointaccount",
+];
+
+/// Whether S3 takes a statement for public: an Allow to everybody without a condition that says who.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status>
+pub fn is_public(statement: &Value) -> bool {
+    const OPERATORS: [&str; 5] = ["StringEquals", "StringLike", "ArnEquals", "ArnLike", "IpAddress"];
+    let everybody = match statement.get("Principal") {
+        Some(Value::Object(by_type)) => strings(by_type.get("AWS")).contains("*"),
+        _ => true,
+    };
+    let fixed = |operator: &String, keys: &Value| {
+        OPERATORS.contains(&operator.as_str())
+            && keys.as_object().into_iter().flatten().any(|(key, values)| {
+                let values = strings(Some(values));
+                FIXING_KEYS.contains(&key.to_ascii_lowercase().as_str())
+                    && values
+                        .iter()
+                        .all(|value| !value.contains(['*', '?', '$']) && value != "0.0.0.0/0" && value != "::/0")
+            })
+    };
+    let conditions = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+    statement.get("Effect").and_then(Value::as_str) == Some("Allow")
+        && everybody
+        && !conditions.into_iter().any(|(operator, keys)| fixed(operator, keys))
 }
 
 fn lets_outsiders_in(statement: &Value, place: &Place) -> bool {
@@ -152,14 +235,32 @@ fn canonical_value(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             // {"AWS": "*"} means everybody, as "*" does.
-            if map.len() == 1 && map.get("AWS") == Some(&json!("*")) {
+            if map.len() == 1 && strings(map.get("AWS")) == BTreeSet::from(["*".to_owned()]) {
                 return json!(["*"]);
             }
-            Value::Object(map.iter().map(|(key, value)| (key.clone(), canonical_value(value))).collect())
+            let named = |(key, value): (&String, &Value)| {
+                let value = if key == "AWS" { accounts(value) } else { canonical_value(value) };
+                (key.clone(), value)
+            };
+            Value::Object(map.iter().map(named).collect())
         }
         Value::String(_) | Value::Array(_) | Value::Bool(_) | Value::Number(_) => json!(strings(Some(value))),
         Value::Null => Value::Null,
     }
+}
+
+/// Principals, with an account as its twelve digits: S3 stores it as the ARN of its root.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-accounts>
+fn accounts(principals: &Value) -> Value {
+    let short = |principal: String| {
+        let root = principal.strip_prefix("arn:").and_then(|arn| arn.split_once(":iam::")).map(|(_, rest)| rest);
+        match root.and_then(|rest| rest.strip_suffix(":root")) {
+            Some(account) => account.to_owned(),
+            None => principal,
+        }
+    };
+    json!(strings(Some(principals)).into_iter().map(short).collect::<BTreeSet<_>>())
 }
 
 /// The strings of a string, a list, or a map of them.
@@ -174,74 +275,4 @@ fn strings(value: Option<&Value>) -> BTreeSet<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ARN: &str = "arn:aws:s3:::assets";
-
-    fn place() -> Place {
-        Place { account_id: "111122223333".into(), partition: "aws".into(), region: "eu-central-1".into() }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "the tables give literals")]
-    fn allow(principal: Value) -> Value {
-        json!({ "Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": format!("{ARN}/*") })
-    }
-
-    #[test]
-    fn a_statement_is_known_by_its_meaning() {
-        let rewritten = json!({ "Statement": {
-            "Sid": "other", "Effect": "Deny", "Principal": { "AWS": "*" }, "Action": ["s3:*"],
-            "Resource": [format!("{ARN}/*"), ARN], "Condition": { "Bool": { "aws:SecureTransport": ["false"] } }
-        }});
-        assert!(holds(Some(&rewritten), &tls_only(ARN)));
-        let weaker = json!({ "Statement": [{
-            "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
-            "Resource": [ARN, format!("{ARN}/*")], "Condition": { "Bool": { "aws:SecureTransport": "false" } }
-        }]});
-        assert!(!holds(Some(&weaker), &tls_only(ARN)));
-    }
-
-    #[test]
-    fn an_allow_to_an_outsider_is_foreign_and_one_within_the_account_is_not() {
-        let conditioned = json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": ARN,
-            "Condition": { "StringEquals": { "aws:PrincipalAccount": "111122223333" } } });
-        let table = [
-            ("everybody", allow(json!("*")), true),
-            ("everybody, in a map", allow(json!({ "AWS": "*" })), true),
-            ("another account", allow(json!({ "AWS": "999999999999" })), true),
-            ("a service", allow(json!({ "Service": "logging.s3.amazonaws.com" })), true),
-            (
-                "one of ours and one of theirs",
-                allow(json!({ "AWS": ["111122223333", "arn:aws:iam::999999999999:root"] })),
-                true,
-            ),
-            ("the account", allow(json!({ "AWS": "111122223333" })), false),
-            ("a role of the account", allow(json!({ "AWS": "arn:aws:iam::111122223333:role/app" })), false),
-            ("everybody of the account", conditioned, false),
-            ("an account that begins like ours", allow(json!({ "AWS": "arn:aws:iam::1111222233334:root" })), true),
-            (
-                "NotPrincipal",
-                json!({ "Effect": "Allow", "NotPrincipal": { "AWS": "111122223333" }, "Action": "s3:*", "Resource": ARN }),
-                true,
-            ),
-            ("a Deny", json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN }), false),
-        ];
-        for (situation, statement, foreign) in table {
-            let policy = json!({ "Statement": [statement] });
-            assert_eq!(foreign_allows(Some(&policy), &[], &place()).len(), usize::from(foreign), "{situation}");
-        }
-    }
-
-    #[test]
-    fn merging_keeps_what_is_not_ours_and_drops_foreign_allows_and_statements_of_ours_that_are_no_longer_wanted() {
-        let deny = json!({ "Sid": "theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": ARN });
-        let [acl, write] =
-            cloudtrail_delivery(ARN, &["arn:aws:cloudtrail:*:111122223333:trail/*".into()], None, &["111122223333"]);
-        let policy = json!({ "Statement": [deny, allow(json!("*")), acl, write, tls_only(ARN)] });
-        let wanted = [tls_only(ARN)];
-        let merged = merged(Some(&policy), &wanted, &place());
-        assert_eq!(merged["Statement"], json!([tls_only(ARN), deny]));
-        assert!(holds(Some(&merged), &tls_only(ARN)));
-    }
-}
+mod tests;

@@ -1,22 +1,28 @@
 //! What to do about a bucket. Pure.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Bucket, Seen, ShowCoreBucketSpec};
+use super::{Bucket, PublicAccessBlock, Seen, ShowCoreBucketSpec, Sse};
 use crate::{
     decision::{self, Comparison, Decision, Encrypted, Facts, Presence, Sighting, Standing, Verdict},
+    drift::Record,
     error::note,
     status::Endpoint,
 };
 
+mod access;
 mod fields;
+mod lifecycle;
 mod removal;
+mod settings;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
 
-pub use step::Step;
+pub use step::{LogTarget, Step};
 
 pub(super) use fields::FIELDS;
 use fields::fields;
@@ -50,7 +56,7 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
         (Standing::Manage, Some(bucket)) => manage(wanted, bucket, now),
         (Standing::Adopt, Some(bucket)) => adopt(wanted, bucket, now),
         (Standing::Remove(policy), Some(bucket)) => remove(wanted, bucket, policy),
-        (Standing::Create | Standing::Manage | Standing::Adopt | Standing::Remove(_), _) => create(wanted),
+        (Standing::Create | Standing::Manage | Standing::Adopt | Standing::Remove(_), _) => create(wanted, now),
     }
 }
 
@@ -102,10 +108,38 @@ fn not_to_be_seen(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
     Decision::stalled("NotOurs", message)
 }
 
-fn create(wanted: &Wanted<'_>) -> Decision<Step> {
+fn create(wanted: &Wanted<'_>, now: Timestamp) -> Decision<Step> {
     let verdict = Verdict::Working(note("Creating", format!("the bucket {} is being created", wanted.identifier)));
-    Decision::rest(verdict, Encrypted::Unknown, Facts::default())
-        .with_steps(vec![Step::Create { tags: wanted.tags(&wanted.spec.tags) }])
+    let tags = wanted.tags(&wanted.spec.tags);
+    // What a new bucket lacks for certain follows in the same plan; the look that comes after it verifies everything.
+    let bucket = new_bucket(&tags);
+    let record = Record { applied: None, existed: false, past: &[] };
+    let compared = Comparison::of(&fields(wanted, &bucket), record, now);
+    let setup = steps(wanted, &bucket, &compared);
+    let steps = std::iter::once(Step::Create { tags }).chain(setup).collect();
+    let mut decision = Decision::rest(verdict, Encrypted::Unknown, Facts::default()).with_steps(steps);
+    decision.pending = compared.impossible();
+    decision
+}
+
+/// A bucket as S3 makes it: encrypted with SSE-S3, SSE-C refused, closed to the public, without ACLs.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html>,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-s3-c-encryption-setting-faq.html>
+fn new_bucket(tags: &BTreeMap<String, String>) -> Bucket {
+    Bucket {
+        tags: tags.clone(),
+        encryption: Some(Sse { algorithm: "AES256".into(), key: None }),
+        refuses_sse_c: true,
+        public_access_block: Some(PublicAccessBlock {
+            block_public_acls: true,
+            ignore_public_acls: true,
+            block_public_policy: true,
+            restrict_public_buckets: true,
+        }),
+        ownership: Some("BucketOwnerEnforced".into()),
+        ..Bucket::default()
+    }
 }
 
 fn adopt(wanted: &Wanted<'_>, bucket: &Bucket, now: Timestamp) -> Decision<Step> {

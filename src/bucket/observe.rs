@@ -1,12 +1,16 @@
 //! What one look at a bucket gathers. S3 has a call for each setting: tags first, since they say whose it is, then
-//! the rest at once.
+//! the rest at once. A quiet bucket costs seven calls; what counts only where the spec has it is read only there.
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::types::{
+    CorsRule, EncryptionType, LifecycleRule, LoggingEnabled, ObjectLockConfiguration, ServerSideEncryptionRule,
+    TransitionDefaultMinimumObjectSize,
+};
 use serde_json::Value;
 
-use super::decide::is_bucket_name;
-use crate::{aws::found, error::Failure, kind::Look};
+use super::{ShowCoreBucketSpec, decide::is_bucket_name};
+use crate::{aws::found, error::Failure, field::ABSENT, kind::Look, ownership::owner_keys, spec::Adoption};
 
 /// What one look gathers.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +32,8 @@ pub struct Bucket {
     pub tags: BTreeMap<String, String>,
     /// Default encryption.
     pub encryption: Option<Sse>,
+    /// Whether objects encrypted with a key of the client's own are refused.
+    pub refuses_sse_c: bool,
     /// Public access block.
     pub public_access_block: Option<PublicAccessBlock>,
     /// Object ownership: `BucketOwnerEnforced` and the like.
@@ -36,6 +42,14 @@ pub struct Bucket {
     pub versioning: Option<String>,
     /// The bucket policy.
     pub policy: Option<Value>,
+    /// The lifecycle rules.
+    pub lifecycle: Lifecycle,
+    /// Object Lock; `None` if it is off, or was not asked for.
+    pub object_lock: Option<ObjectLockConfiguration>,
+    /// The cross-origin rules; `None` if there are none, or they were not asked for.
+    pub cors: Option<Vec<CorsRule>>,
+    /// Where its access is logged; `None` if nowhere, or it was not asked for.
+    pub logging: Option<LoggingEnabled>,
     /// Whether it holds objects, versions or delete markers; asked only when it is to be deleted.
     pub has_objects: Option<bool>,
 }
@@ -47,6 +61,15 @@ pub struct Sse {
     pub algorithm: String,
     /// The KMS key, if one is named.
     pub key: Option<String>,
+}
+
+/// The lifecycle configuration, which S3 replaces as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lifecycle {
+    /// All rules, others' too.
+    pub rules: Vec<LifecycleRule>,
+    /// Which objects are too small to be moved.
+    pub minimum_object_size: Option<TransitionDefaultMinimumObjectSize>,
 }
 
 /// The four switches.
@@ -67,7 +90,12 @@ pub struct PublicAccessBlock {
 const ELSEWHERE: &[&str] =
     &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
 
-pub(super) async fn observe(look: &Look<'_>) -> Result<Seen, Failure> {
+/// Looks at the bucket of this spec; `applied` is the record of what was applied before.
+pub(super) async fn observe(
+    look: &Look<'_>,
+    spec: &ShowCoreBucketSpec,
+    applied: Option<&BTreeMap<String, String>>,
+) -> Result<Seen, Failure> {
     if !is_bucket_name(&look.identifier) {
         // S3 has none of a name that it does not accept; `decide` says so.
         return Ok(Seen::Absent);
@@ -79,22 +107,49 @@ pub(super) async fn observe(look: &Look<'_>) -> Result<Seen, Failure> {
         Err(failure) if failure.is(ELSEWHERE) => return Ok(Seen::Elsewhere),
         Err(failure) => return Err(failure),
     };
-    let (encryption, public_access_block, ownership, versioning, policy, has_objects) = futures::try_join!(
+    if look.deleting {
+        // Settings no longer matter: whose it is and whether it is empty do.
+        let has_objects = Some(has_objects(look).await?);
+        return Ok(Seen::Present(Box::new(Bucket { tags, has_objects, ..Bucket::default() })));
+    }
+    let recorded =
+        |field: &str| applied.and_then(|applied| applied.get(field)).is_some_and(|applied| applied != ABSENT);
+    // Under Object Lock versioning cannot be suspended: before a bucket is taken over that must be known.
+    let adopting = spec.adoption == Adoption::Unowned && owner_keys(&tags).is_empty();
+    let (
+        (encryption, refuses_sse_c),
+        public_access_block,
+        ownership,
+        versioning,
+        policy,
+        lifecycle,
+        object_lock,
+        cors,
+        logging,
+    ) = futures::try_join!(
         encryption(look),
         public_access_block(look),
         ownership(look),
         versioning(look),
         policy(look),
-        has_objects(look),
+        lifecycle(look),
+        object_lock(look, spec.object_lock.is_some() || recorded("objectLock") || adopting),
+        cors(look, spec.cors.is_some() || recorded("cors")),
+        logging(look, spec.logging.is_some() || recorded("logging.targetBucket")),
     )?;
     Ok(Seen::Present(Box::new(Bucket {
         tags,
         encryption,
+        refuses_sse_c,
         public_access_block,
         ownership,
         versioning,
         policy,
-        has_objects,
+        lifecycle,
+        object_lock,
+        cors,
+        logging,
+        has_objects: None,
     })))
 }
 
@@ -110,15 +165,30 @@ async fn tags(look: &Look<'_>) -> Result<Option<BTreeMap<String, String>>, Failu
     }
 }
 
-async fn encryption(look: &Look<'_>) -> Result<Option<Sse>, Failure> {
+/// The default encryption, and whether SSE-C is refused.
+async fn encryption(look: &Look<'_>) -> Result<(Option<Sse>, bool), Failure> {
+    let rule = encryption_rule(look).await?;
+    let refuses_sse_c = rule.as_ref().is_some_and(refuses_sse_c);
+    let default = rule.and_then(|rule| rule.apply_server_side_encryption_by_default);
+    let sse = default
+        .map(|default| Sse { algorithm: default.sse_algorithm.as_str().to_owned(), key: default.kms_master_key_id });
+    Ok((sse, refuses_sse_c))
+}
+
+/// The rule of the default encryption, whole: S3 has one at most.
+pub(super) async fn encryption_rule(look: &Look<'_>) -> Result<Option<ServerSideEncryptionRule>, Failure> {
     let request =
         look.aws.s3.get_bucket_encryption().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
     let answer = look.send("s3:GetBucketEncryption", request.send()).await;
     let answer = found(answer, &["ServerSideEncryptionConfigurationNotFoundError"])?;
-    Ok(answer.and_then(|answer| answer.server_side_encryption_configuration).and_then(|configuration| {
-        let default = configuration.rules.into_iter().find_map(|rule| rule.apply_server_side_encryption_by_default)?;
-        Some(Sse { algorithm: default.sse_algorithm.as_str().to_owned(), key: default.kms_master_key_id })
-    }))
+    let configuration = answer.and_then(|answer| answer.server_side_encryption_configuration);
+    Ok(configuration.and_then(|configuration| configuration.rules.into_iter().next()))
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>
+fn refuses_sse_c(rule: &ServerSideEncryptionRule) -> bool {
+    let blocked = rule.blocked_encryption_types.as_ref();
+    blocked.is_some_and(|blocked| blocked.encryption_type().contains(&EncryptionType::SseC))
 }
 
 async fn public_access_block(look: &Look<'_>) -> Result<Option<PublicAccessBlock>, Failure> {
@@ -162,10 +232,55 @@ async fn policy(look: &Look<'_>) -> Result<Option<Value>, Failure> {
     Ok(answer.and_then(|answer| answer.policy).map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)))
 }
 
-async fn has_objects(look: &Look<'_>) -> Result<Option<bool>, Failure> {
-    if !look.deleting {
+async fn lifecycle(look: &Look<'_>) -> Result<Lifecycle, Failure> {
+    let request = look
+        .aws
+        .s3
+        .get_bucket_lifecycle_configuration()
+        .bucket(&look.identifier)
+        .expected_bucket_owner(&look.place.account_id);
+    let answer = look.send("s3:GetBucketLifecycleConfiguration", request.send()).await;
+    let answer = found(answer, &["NoSuchLifecycleConfiguration"])?;
+    Ok(answer.map_or_else(Lifecycle::default, |answer| Lifecycle {
+        rules: answer.rules.unwrap_or_default(),
+        minimum_object_size: answer.transition_default_minimum_object_size,
+    }))
+}
+
+async fn object_lock(look: &Look<'_>, asked: bool) -> Result<Option<ObjectLockConfiguration>, Failure> {
+    if !asked {
         return Ok(None);
     }
+    let request = look
+        .aws
+        .s3
+        .get_object_lock_configuration()
+        .bucket(&look.identifier)
+        .expected_bucket_owner(&look.place.account_id);
+    let answer = look.send("s3:GetObjectLockConfiguration", request.send()).await;
+    let answer = found(answer, &["ObjectLockConfigurationNotFoundError"])?;
+    Ok(answer.and_then(|answer| answer.object_lock_configuration))
+}
+
+async fn cors(look: &Look<'_>, asked: bool) -> Result<Option<Vec<CorsRule>>, Failure> {
+    if !asked {
+        return Ok(None);
+    }
+    let request = look.aws.s3.get_bucket_cors().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    let answer = found(look.send("s3:GetBucketCors", request.send()).await, &["NoSuchCORSConfiguration"])?;
+    Ok(answer.and_then(|answer| answer.cors_rules))
+}
+
+async fn logging(look: &Look<'_>, asked: bool) -> Result<Option<LoggingEnabled>, Failure> {
+    if !asked {
+        return Ok(None);
+    }
+    let request =
+        look.aws.s3.get_bucket_logging().bucket(&look.identifier).expected_bucket_owner(&look.place.account_id);
+    Ok(look.send("s3:GetBucketLogging", request.send()).await?.logging_enabled)
+}
+
+async fn has_objects(look: &Look<'_>) -> Result<bool, Failure> {
     let request = look
         .aws
         .s3
@@ -174,5 +289,5 @@ async fn has_objects(look: &Look<'_>) -> Result<Option<bool>, Failure> {
         .expected_bucket_owner(&look.place.account_id)
         .max_keys(1);
     let answer = look.send("s3:ListObjectVersions", request.send()).await?;
-    Ok(Some(!answer.versions().is_empty() || !answer.delete_markers().is_empty()))
+    Ok(!answer.versions().is_empty() || !answer.delete_markers().is_empty())
 }

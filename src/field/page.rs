@@ -84,6 +84,7 @@ fn left_out(row: &Row, leaf: Option<&Leaf>) -> String {
         (Some(default), _) if default != "{}" => format!("`{default}`"),
         (_, LeftOut::Removed) => "what was ours is removed, what never was is left alone".to_owned(),
         (_, LeftOut::NotCompared) => "AWS's own value, not compared".to_owned(),
+        (_, LeftOut::Described) => "as described below".to_owned(),
         (_, LeftOut::Default) => String::new(),
     }
 }

@@ -1,15 +1,20 @@
 //! The field table of a bucket, and its fields as wanted and as S3 answers them.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::{Wanted, state::arn};
+use super::{
+    Wanted,
+    access::policy_fields,
+    lifecycle::lifecycle_fields,
+    settings::{cors_field, lock_fields, logging_fields, versioning},
+};
 use crate::{
-    bucket::{Bucket, Purpose},
+    bucket::Bucket,
     field::{ABSENT, Change, Compared, Field, LeftOut, Row, rows},
-    policy,
 };
 
 const POLICY: &[&str] = &["s3:PutBucketPolicy"];
+const LOCK: &[&str] = &["s3:PutObjectLockConfiguration"];
 /// The way out where a bucket was set to SSE-KMS.
 const SSE_KMS: &str = "the bucket was set to SSE-KMS and is not lowered by the operator: put SSE-S3 back yourself \
     (aws s3api delete-bucket-encryption), or keep the key and leave this object reporting it until \
@@ -25,15 +30,26 @@ rows! {
     VERSIONING = Row::of("versioning", Compared::Meaning).by(&["s3:PutBucketVersioning"]);
     ENCRYPTION = Row::exact("encryption").always("AES256").by(&["s3:PutBucketEncryption"]).security();
     KEY = Row::with("encryption.keyManagement", "encryption");
+    SSE_C = Row::exact("encryption.sseC").always("refused").by(&["s3:PutBucketEncryption"]).security();
     PUBLIC_ACCESS = Row::exact("publicAccessBlock").always("all four on").by(&["s3:PutPublicAccessBlock"]).security();
     OWNERSHIP = Row::exact("objectOwnership").always("BucketOwnerEnforced").by(&["s3:PutBucketOwnershipControls"]).security();
     TLS_ONLY = Row::of("policy.tlsOnly", Compared::Meaning).always("Deny without TLS").by(POLICY).security();
     CLOUD_TRAIL = Row::of("policy.cloudTrail", Compared::Meaning).always("as purpose and cloudTrail say")
         .by(POLICY).left_out(LeftOut::Removed).security();
     FOREIGN_ALLOW = Row::of("policy.foreignAllow", Compared::Meaning).always("none").by(POLICY).security();
+    STATEMENTS = Row::of("policy.statements", Compared::Entries).by(POLICY).left_out(LeftOut::Removed);
     TRAILS = Row::with("cloudTrail.trailARNs", "policy.cloudTrail");
     PREFIX = Row::with("cloudTrail.prefix", "policy.cloudTrail");
     ORGANIZATION = Row::with("cloudTrail.organizationID", "policy.cloudTrail");
+    LIFECYCLE = Row::of("lifecycle", Compared::Entries).by(&["s3:PutBucketLifecycleConfiguration", "s3:DeleteBucketLifecycle"])
+        .left_out(LeftOut::Described);
+    OBJECT_LOCK = Row::exact("objectLock").always("on, once the spec has it").by(LOCK).changes(Change::OnOnly);
+    LOCK_MODE = Row::exact("objectLock.mode").by(LOCK).left_out(LeftOut::Removed);
+    LOCK_DAYS = Row::exact("objectLock.days").by(LOCK).left_out(LeftOut::Removed);
+    LOCK_YEARS = Row::with("objectLock.years", "objectLock.days");
+    CORS = Row::of("cors", Compared::Meaning).by(&["s3:PutBucketCors", "s3:DeleteBucketCors"]).left_out(LeftOut::Removed);
+    LOGGING = Row::exact("logging.targetBucket").by(&["s3:PutBucketLogging"]).left_out(LeftOut::Removed);
+    LOGGING_PREFIX = Row::exact("logging.targetPrefix").by(&["s3:PutBucketLogging"]).left_out(LeftOut::Removed);
     DRIFT_POLICY = Row::own("driftPolicy", "it says what is done about drift");
     ADOPTION = Row::own("adoption", "it says what is done about a bucket that is already there");
     DELETION_POLICY = Row::own("deletionPolicy", "it says what becomes of the bucket");
@@ -48,9 +64,14 @@ pub(super) fn fields(wanted: &Wanted<'_>, bucket: &Bucket) -> Vec<Field> {
         public_access(bucket),
         OWNERSHIP.field("BucketOwnerEnforced", bucket.ownership.as_deref().unwrap_or("none")),
         sse(bucket),
-        versioning(spec.versioning, bucket.versioning.as_deref()),
+        SSE_C.field("refused", if bucket.refuses_sse_c { "refused" } else { "allowed" }),
+        versioning(wanted, bucket),
     ];
+    fields.extend(lock_fields(wanted, bucket));
     fields.extend(policy_fields(wanted, bucket));
+    fields.extend(lifecycle_fields(wanted, bucket));
+    fields.extend(cors_field(wanted, bucket));
+    fields.extend(logging_fields(wanted, bucket));
     fields.extend(TAGS.entries(&wanted.tags(&spec.tags), &bucket.tags, wanted.status.applied.as_ref()));
     fields
 }
@@ -86,78 +107,19 @@ fn sse(bucket: &Bucket) -> Field {
     }
 }
 
-fn versioning(wanted: bool, seen: Option<&str>) -> Field {
-    let observed = match seen {
-        Some("Enabled") => "on",
-        Some(_) => "suspended",
-        None => "off",
+/// Entries that are told in words: those wanted, and those that were ours, left the spec and are still there.
+pub(super) fn described(
+    row: &Row,
+    wanted: &BTreeMap<String, String>,
+    seen: &BTreeMap<String, String>,
+    same: impl Fn(&str) -> bool,
+    applied: Option<&BTreeMap<String, String>>,
+) -> Vec<Field> {
+    let entry = |(key, words): (&String, &String)| {
+        row.entry(key, words, seen.get(key).map_or(ABSENT, String::as_str), same(key))
     };
-    let desired = if wanted { "on" } else { "off" };
-    // Versioning that was on can only be suspended: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
-    VERSIONING.judged(desired, observed, wanted == (observed == "on"))
-}
-
-fn policy_fields(wanted: &Wanted<'_>, bucket: &Bucket) -> Vec<Field> {
-    let statements = policy_statements(wanted);
-    let presence = |row: &Row, desired: &str, needed: &[Value]| {
-        let present = needed.iter().all(|statement| policy::holds(bucket.policy.as_ref(), statement));
-        row.field(desired, if present { desired } else { ABSENT })
-    };
-    let (tls, delivery) = statements.split_at(1);
-    let mut fields = vec![presence(&TLS_ONLY, "Deny without TLS", tls)];
-    let words = (!delivery.is_empty()).then(|| delivery_in_words(wanted));
-    let mut foreign = policy::foreign_allows(bucket.policy.as_ref(), &statements, wanted.place);
-    if let Some(words) = &words {
-        fields.push(presence(&CLOUD_TRAIL, words, delivery));
-    }
-    // Statements for what the spec said before are a wanted change, and no drift.
-    let before = wanted.status.applied.as_ref().and_then(|applied| applied.get(CLOUD_TRAIL.name));
-    if before
-        .is_some_and(|before| Some(before) != fields.iter().find(|f| f.name == CLOUD_TRAIL.name).map(|f| &f.desired))
-    {
-        let outdated = foreign.len();
-        foreign.retain(|statement| !policy::is_our_delivery(statement));
-        if words.is_none() && foreign.len() < outdated {
-            fields.push(CLOUD_TRAIL.field(ABSENT, "CloudTrail may deliver"));
-        }
-    }
-    let observed = match foreign.as_slice() {
-        [] => "none".to_owned(),
-        foreign => foreign.iter().map(policy::in_words).collect::<Vec<_>>().join("; "),
-    };
-    fields.push(FOREIGN_ALLOW.judged("none", observed, foreign.is_empty()));
+    let mut fields: Vec<_> = wanted.iter().map(entry).collect();
+    let left = row.recorded(applied).filter(|key| !wanted.contains_key(*key));
+    fields.extend(left.filter_map(|key| Some(row.entry(key, ABSENT, seen.get(key)?, false))));
     fields
-}
-
-/// The statements that the policy must hold: TLS only, then CloudTrail's.
-pub(super) fn policy_statements(wanted: &Wanted<'_>) -> Vec<Value> {
-    let arn = arn(wanted);
-    let mut statements = vec![policy::tls_only(&arn)];
-    if wanted.spec.purpose == Purpose::CloudTrailLogs {
-        let cloud_trail = wanted.spec.cloud_trail.as_ref();
-        let mut owners = vec![wanted.place.account_id.as_str()];
-        owners.extend(cloud_trail.and_then(|settings| settings.organization_id.as_deref()));
-        let prefix = cloud_trail.and_then(|settings| settings.prefix.as_deref());
-        statements.extend(policy::cloudtrail_delivery(&arn, &trails(wanted), prefix, &owners));
-    }
-    statements
-}
-
-fn delivery_in_words(wanted: &Wanted<'_>) -> String {
-    let settings = wanted.spec.cloud_trail.as_ref();
-    let under = settings.and_then(|settings| settings.prefix.as_deref()).map(|prefix| format!(" under {prefix}"));
-    let organization = settings.and_then(|settings| settings.organization_id.as_deref()).map(|id| format!(" for {id}"));
-    format!(
-        "CloudTrail may deliver{}{} from {}",
-        under.unwrap_or_default(),
-        organization.unwrap_or_default(),
-        trails(wanted).join(", ")
-    )
-}
-
-fn trails(wanted: &Wanted<'_>) -> Vec<String> {
-    match &wanted.spec.cloud_trail {
-        Some(settings) if !settings.trail_arns.is_empty() => settings.trail_arns.clone(),
-        _ => vec![format!("arn:{}:cloudtrail:*:{}:trail/*", wanted.place.partition, wanted.place.account_id)],
-    }
 }

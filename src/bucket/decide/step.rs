@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::types::{
+    LifecycleRule as SeenRule, ObjectLockConfiguration, TargetObjectKeyFormat, TransitionDefaultMinimumObjectSize,
+};
 use serde_json::Value;
 
-use super::{Wanted, fields::policy_statements};
+use super::{Wanted, access::document, lifecycle, settings::lock};
 use crate::{
-    bucket::Bucket,
+    bucket::{Bucket, CorsRule, LifecycleRule, filled},
     decision::{self, Comparison},
     drift::tag_changes,
-    policy,
 };
 
 /// One mutation of a bucket.
@@ -24,17 +26,52 @@ pub enum Step {
     PutPublicAccessBlock,
     /// BucketOwnerEnforced.
     PutOwnershipControls,
-    /// SSE-S3.
-    PutEncryption,
+    /// SSE-S3, and SSE-C refused. A default of SSE-KMS stays.
+    PutEncryption {
+        /// What changes, in words.
+        changes: Vec<String>,
+    },
     /// Versioning on or suspended.
     PutVersioning {
         /// Whether on.
         enabled: bool,
     },
+    /// Object Lock on, with its default retention. After versioning, which it needs.
+    PutObjectLock {
+        /// The configuration.
+        lock: Box<ObjectLockConfiguration>,
+        /// What changes, in words.
+        changes: Vec<String>,
+    },
     /// The whole policy.
     PutPolicy {
         /// The document.
         policy: Value,
+        /// What changes, in words.
+        changes: Vec<String>,
+    },
+    /// All lifecycle rules, others' included.
+    PutLifecycle {
+        /// Those that stay as they are.
+        keep: Vec<SeenRule>,
+        /// Ours that change.
+        put: Vec<LifecycleRule>,
+        /// Which objects are too small to be moved: as it is.
+        minimum_object_size: Option<TransitionDefaultMinimumObjectSize>,
+        /// What changes, in words.
+        changes: Vec<String>,
+    },
+    /// All cross-origin rules; none takes the configuration away.
+    PutCors {
+        /// The rules.
+        rules: Vec<CorsRule>,
+        /// What changes, in words.
+        changes: Vec<String>,
+    },
+    /// Where the access is logged.
+    PutLogging {
+        /// Where to; nowhere if absent.
+        to: Option<LogTarget>,
         /// What changes, in words.
         changes: Vec<String>,
     },
@@ -51,15 +88,32 @@ pub enum Step {
     Delete,
 }
 
+/// Where the access to a bucket is logged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogTarget {
+    /// The bucket that takes the logs.
+    pub bucket: String,
+    /// Begins their keys.
+    pub prefix: String,
+    /// How their keys go on: as it is.
+    pub key_format: Option<TargetObjectKeyFormat>,
+}
+
 impl decision::Step for Step {
     fn call(&self) -> &'static str {
         match self {
             Self::Create { .. } => "s3:CreateBucket",
             Self::PutPublicAccessBlock => "s3:PutPublicAccessBlock",
             Self::PutOwnershipControls => "s3:PutBucketOwnershipControls",
-            Self::PutEncryption => "s3:PutBucketEncryption",
+            Self::PutEncryption { .. } => "s3:PutBucketEncryption",
             Self::PutVersioning { .. } => "s3:PutBucketVersioning",
+            Self::PutObjectLock { .. } => "s3:PutObjectLockConfiguration",
             Self::PutPolicy { .. } => "s3:PutBucketPolicy",
+            Self::PutLifecycle { keep, put, .. } if keep.is_empty() && put.is_empty() => "s3:DeleteBucketLifecycle",
+            Self::PutLifecycle { .. } => "s3:PutBucketLifecycleConfiguration",
+            Self::PutCors { rules, .. } if rules.is_empty() => "s3:DeleteBucketCors",
+            Self::PutCors { .. } => "s3:PutBucketCors",
+            Self::PutLogging { .. } => "s3:PutBucketLogging",
             Self::PutTags { .. } => "s3:PutBucketTagging",
             Self::Empty => "s3:DeleteObjects",
             Self::Delete => "s3:DeleteBucket",
@@ -71,11 +125,16 @@ impl decision::Step for Step {
             Self::Create { .. } => vec!["create the bucket".into()],
             Self::PutPublicAccessBlock => vec!["publicAccessBlock: all four on".into()],
             Self::PutOwnershipControls => vec!["objectOwnership: BucketOwnerEnforced".into()],
-            Self::PutEncryption => vec!["encryption: AES256".into()],
             Self::PutVersioning { enabled } => {
                 vec![format!("versioning: {}", if *enabled { "on" } else { "suspended" })]
             }
-            Self::PutPolicy { changes, .. } | Self::PutTags { changes, .. } => changes.clone(),
+            Self::PutEncryption { changes }
+            | Self::PutObjectLock { changes, .. }
+            | Self::PutPolicy { changes, .. }
+            | Self::PutLifecycle { changes, .. }
+            | Self::PutCors { changes, .. }
+            | Self::PutLogging { changes, .. }
+            | Self::PutTags { changes, .. } => changes.clone(),
             Self::Empty => vec!["delete objects, versions and delete markers".into()],
             Self::Delete => vec!["delete the bucket".into()],
         }
@@ -88,40 +147,56 @@ impl decision::Step for Step {
 
 /// The steps for the fields that differ and may be corrected, in the order that S3 wants.
 pub(super) fn steps(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparison) -> Vec<Step> {
+    let spec = wanted.spec;
     let names = compared.to_correct(wanted.drift_policy);
     let has = |name: &str| names.contains(&name);
-    let of = |prefix: &str| -> Vec<String> {
-        let differing = compared
-            .differences
-            .iter()
-            .filter(|d| d.field.name.starts_with(prefix) && names.contains(&d.field.name.as_str()));
+    let of = |row: &str| -> Vec<String> {
+        let within = |name: &str| name.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let differing =
+            compared.differences.iter().filter(|d| within(&d.field.name) && names.contains(&d.field.name.as_str()));
         differing.map(|d| format!("{}: {}", d.field.name, d.field.desired)).collect()
     };
     let mut steps = Vec::new();
-    if has("publicAccessBlock") {
-        steps.push(Step::PutPublicAccessBlock);
-    }
-    if has("objectOwnership") {
-        steps.push(Step::PutOwnershipControls);
-    }
-    if has("encryption") {
-        steps.push(Step::PutEncryption);
-    }
-    if has("versioning") {
-        steps.push(Step::PutVersioning { enabled: wanted.spec.versioning });
-    }
-    let changes = of("policy.");
-    if !changes.is_empty() {
-        let policy = policy::merged(bucket.policy.as_ref(), &policy_statements(wanted), wanted.place);
-        steps.push(Step::PutPolicy { policy, changes });
-    }
-    let changes = of("tags.");
-    if !changes.is_empty() {
-        let (set, gone) = tag_changes(&wanted.tags(&wanted.spec.tags), &names);
+    let mut step = |changes: Vec<String>, make: &dyn Fn(Vec<String>) -> Option<Step>| {
+        if !changes.is_empty() {
+            steps.extend(make(changes));
+        }
+    };
+    step(of("publicAccessBlock"), &|_| Some(Step::PutPublicAccessBlock));
+    step(of("objectOwnership"), &|_| Some(Step::PutOwnershipControls));
+    step(of("encryption"), &|changes| Some(Step::PutEncryption { changes }));
+    step(of("versioning"), &|_| Some(Step::PutVersioning { enabled: spec.versioning }));
+    step(of("objectLock"), &|changes| {
+        let lock = lock(spec.object_lock.as_ref()?, bucket, has("objectLock.mode"));
+        Some(Step::PutObjectLock { lock: Box::new(lock), changes })
+    });
+    step(of("policy"), &|changes| {
+        Some(Step::PutPolicy { policy: document(wanted, bucket, compared, &names), changes })
+    });
+    step(of("lifecycle"), &|changes| {
+        let (keep, put) = lifecycle::merged(wanted, bucket, compared, &names);
+        Some(Step::PutLifecycle {
+            keep,
+            put,
+            minimum_object_size: bucket.lifecycle.minimum_object_size.clone(),
+            changes,
+        })
+    });
+    step(of("cors"), &|changes| Some(Step::PutCors { rules: spec.cors.clone().unwrap_or_default(), changes }));
+    step(of("logging"), &|changes| {
+        let to = spec.logging.as_ref().map(|logging| LogTarget {
+            bucket: filled(&logging.target_bucket, wanted.place),
+            prefix: logging.target_prefix.clone(),
+            key_format: bucket.logging.as_ref().and_then(|seen| seen.target_object_key_format.clone()),
+        });
+        Some(Step::PutLogging { to, changes })
+    });
+    step(of("tags"), &|changes| {
+        let (set, gone) = tag_changes(&wanted.tags(&spec.tags), &names);
         let mut tags = bucket.tags.clone();
         tags.retain(|key, _| !gone.contains(key));
         tags.extend(set);
-        steps.push(Step::PutTags { tags, changes });
-    }
+        Some(Step::PutTags { tags, changes })
+    });
     steps
 }

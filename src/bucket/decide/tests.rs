@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Step, decide, is_bucket_name};
 use crate::{
-    bucket::{Bucket, PublicAccessBlock, Seen, ShowCoreBucketSpec, Sse},
+    bucket::{Bucket, Lifecycle, LifecycleRule, PublicAccessBlock, Purpose, Seen, ShowCoreBucketSpec, Sse, defaults},
     conditions,
     decision::{Decision, LookAgain, Verdict},
     ownership::OWNER_TAG,
@@ -15,6 +15,10 @@ use crate::{
     status::DriftAction,
     testing::{Outcome, Scene, check, map, tagged, time},
 };
+
+mod access;
+mod lifecycle;
+mod settings;
 
 const KIND: &str = "ShowCoreBucket";
 const ARN: &str = "arn:aws:s3:::assets";
@@ -31,12 +35,19 @@ fn bucket() -> Bucket {
     Bucket {
         tags: tagged(KIND, &[("team", "core"), ("theirs", "kept")]),
         encryption: Some(Sse { algorithm: "AES256".into(), key: None }),
+        refuses_sse_c: true,
         public_access_block: Some(all_four()),
         ownership: Some("BucketOwnerEnforced".into()),
         versioning: Some("Enabled".into()),
         policy: Some(policy_of(&[policy::tls_only(ARN)])),
-        has_objects: None,
+        lifecycle: lifecycle_of(&defaults(Purpose::StaticAssets)),
+        ..Bucket::default()
     }
+}
+
+fn lifecycle_of(rules: &[LifecycleRule]) -> Lifecycle {
+    let rules = rules.iter().map(|rule| rule.to_s3().expect("a rule")).collect();
+    Lifecycle { rules, minimum_object_size: None }
 }
 
 fn all_four() -> PublicAccessBlock {
@@ -87,7 +98,24 @@ fn put_tags(tags: BTreeMap<String, String>, changes: &[&str]) -> Step {
 }
 
 const TLS_AGAIN: &str = "policy.tlsOnly: Deny without TLS";
+const UPLOADS: &str = "lifecycle.ShowCoreAbortIncompleteUploads: give up incomplete uploads after 7 days";
+const VERSIONS: &str = "lifecycle.ShowCoreExpireNoncurrentVersions: delete noncurrent versions after 90 days, \
+    remove delete markers with nothing behind them";
 const NO_FOREIGNER: &str = "policy.foreignAllow: none";
+
+/// The lifecycle rules of a new bucket.
+fn put_defaults() -> Step {
+    Step::PutLifecycle {
+        keep: vec![],
+        put: defaults(Purpose::StaticAssets),
+        minimum_object_size: None,
+        changes: vec![UPLOADS.into(), VERSIONS.into()],
+    }
+}
+
+fn put_encryption(changes: &[&str]) -> Step {
+    Step::PutEncryption { changes: changes.iter().map(|text| (*text).to_owned()).collect() }
+}
 
 fn tls_again() -> Step {
     put_policy(&[policy::tls_only(ARN)], &[TLS_AGAIN])
@@ -99,7 +127,11 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
     let creating = || Outcome::rest("Working Creating", "Unknown");
     let setting_up = || Outcome::rest("Working Configuring", "Unknown");
     check(vec![
-        ("nothing there", decided(&applied(), &Seen::Absent), creating().doing(vec![create])),
+        (
+            "nothing there: made, and what a new bucket lacks for certain follows in the same plan",
+            decided(&applied(), &Seen::Absent),
+            creating().doing(vec![create, Step::PutVersioning { enabled: true }, tls_again(), put_defaults()]),
+        ),
         (
             "just created, with AWS's defaults",
             decided(
@@ -108,9 +140,10 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
                     bucket.tags = tagged(KIND, &[("team", "core")]);
                     bucket.policy = None;
                     bucket.versioning = None;
+                    bucket.lifecycle = Lifecycle::default();
                 }),
             ),
-            setting_up().doing(vec![Step::PutVersioning { enabled: true }, tls_again()]),
+            setting_up().doing(vec![Step::PutVersioning { enabled: true }, tls_again(), put_defaults()]),
         ),
         (
             "just created, where the defaults are not AWS's",
@@ -123,9 +156,10 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
             setting_up().doing(vec![
                 Step::PutPublicAccessBlock,
                 Step::PutOwnershipControls,
-                Step::PutEncryption,
+                put_encryption(&["encryption: AES256", "encryption.sseC: refused"]),
                 Step::PutVersioning { enabled: true },
                 tls_again(),
+                put_defaults(),
                 put_tags(tagged(KIND, &[("team", "core")]), &["tags.team: 'core'"]),
             ]),
         ),
@@ -273,7 +307,13 @@ fn drift_of_each_field_is_reported_and_corrected_and_under_report_only_what_is_s
             "encryption",
             with(|bucket| bucket.encryption = None),
             true,
-            Outcome::rest("Working Configuring", "No NotAtRest").doing(vec![Step::PutEncryption]),
+            Outcome::rest("Working Configuring", "No NotAtRest").doing(vec![put_encryption(&["encryption: AES256"])]),
+        ),
+        (
+            "encryption.sseC",
+            with(|bucket| bucket.refuses_sse_c = false),
+            true,
+            calm().doing(vec![put_encryption(&["encryption.sseC: refused"])]),
         ),
         (
             "versioning",
@@ -385,6 +425,20 @@ fn rule_01_a_bucket_set_to_kms_is_blocked_with_both_ways_out_and_not_lowered() {
     check(vec![
         ("SSE-KMS with a key", both, blocked()),
         ("SSE-KMS with AWS's key", decided(&settled(), &kms("aws:kms", None)), blocked()),
+        (
+            "SSE-KMS, and SSE-C let in: only SSE-C is refused again",
+            decided(&settled(), &{
+                let Seen::Present(mut bucket) = kms("aws:kms", Some(key)) else { panic!("it is there") };
+                bucket.refuses_sse_c = false;
+                Seen::Present(bucket)
+            }),
+            Outcome {
+                steps: vec![put_encryption(&["encryption.sseC: refused"])],
+                look_again: LookAgain::Soon,
+                ..blocked()
+            }
+            .drifted("encryption.sseC", DriftAction::Pending),
+        ),
         ("DSSE", decided(&settled(), &kms("aws:kms:dsse", Some(key))), blocked()),
         ("under Report", decided(&settled().report(), &kms("aws:kms", Some(key))), blocked()),
         (

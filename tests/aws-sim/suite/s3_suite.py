@@ -438,6 +438,133 @@ class Settings(Suite):
         self.refused("NoSuchBucketPolicy", 404, self.s3.get_bucket_policy, Bucket=name)
 
 
+    def test_lifecycle(self):
+        name = self.bucket()
+        get, put = self.s3.get_bucket_lifecycle_configuration, self.s3.put_bucket_lifecycle_configuration
+        self.refused("NoSuchLifecycleConfiguration", 404, get, Bucket=name)
+        rules = [
+            {
+                "ID": "everything",
+                "Status": "Enabled",
+                "Filter": {},
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": 90, "NewerNoncurrentVersions": 3},
+            },
+            {
+                "ID": "logs & more",
+                "Status": "Disabled",
+                "Filter": {"And": {"Prefix": "logs/", "Tags": [{"Key": "a", "Value": "b"}], "ObjectSizeLessThan": 9}},
+                "Transitions": [
+                    {"Days": 30, "StorageClass": "STANDARD_IA"},
+                    {"Days": 60, "StorageClass": "GLACIER"},
+                ],
+                "Expiration": {"Days": 365},
+            },
+        ]
+        put(Bucket=name, LifecycleConfiguration={"Rules": rules})
+        answer = get(Bucket=name)
+        self.assertEqual(answer["Rules"], rules)
+        self.assertEqual(answer["TransitionDefaultMinimumObjectSize"], "all_storage_classes_128K")
+        put(
+            Bucket=name,
+            LifecycleConfiguration={"Rules": rules[:1]},
+            TransitionDefaultMinimumObjectSize="varies_by_storage_class",
+        )
+        answer = get(Bucket=name)
+        self.assertEqual(answer["Rules"], rules[:1])
+        self.assertEqual(answer["TransitionDefaultMinimumObjectSize"], "varies_by_storage_class")
+        wrong = {**rules[1], "Transitions": [{"Days": 29, "StorageClass": "STANDARD_IA"}]}
+        self.refused("InvalidArgument", 400, put, Bucket=name, LifecycleConfiguration={"Rules": [wrong]})
+        self.s3.delete_bucket_lifecycle(Bucket=name)
+        self.refused("NoSuchLifecycleConfiguration", 404, get, Bucket=name)
+
+    def test_cors(self):
+        name = self.bucket()
+        self.refused("NoSuchCORSConfiguration", 404, self.s3.get_bucket_cors, Bucket=name)
+        rule = {
+            "ID": "site",
+            "AllowedOrigins": ["https://*.example.com"],
+            "AllowedMethods": ["GET", "HEAD"],
+            "AllowedHeaders": ["*"],
+            "ExposeHeaders": ["ETag"],
+            "MaxAgeSeconds": 3600,
+        }
+        self.s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [rule]})
+        self.assertEqual(self.s3.get_bucket_cors(Bucket=name)["CORSRules"], [rule])
+        wrong = {**rule, "AllowedMethods": ["PATCH"]}
+        self.refused(
+            "InvalidRequest",
+            400,
+            self.s3.put_bucket_cors,
+            Bucket=name,
+            CORSConfiguration={"CORSRules": [wrong]},
+        )
+        self.s3.delete_bucket_cors(Bucket=name)
+        self.refused("NoSuchCORSConfiguration", 404, self.s3.get_bucket_cors, Bucket=name)
+
+    def test_logging(self):
+        name, logs = self.bucket(), self.bucket()
+        put = self.s3.put_bucket_logging
+        self.assertNotIn("LoggingEnabled", self.s3.get_bucket_logging(Bucket=name))
+        to = {"LoggingEnabled": {"TargetBucket": logs, "TargetPrefix": "web/"}}
+        refused = "InvalidTargetBucketForLogging"
+        self.refused(refused, 400, put, Bucket=name, BucketLoggingStatus=to)
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "logging.s3.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{logs}/web/*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        }
+        self.s3.put_bucket_policy(Bucket=logs, Policy=json.dumps({"Statement": [statement]}))
+        put(Bucket=name, BucketLoggingStatus=to)
+        self.assertEqual(self.s3.get_bucket_logging(Bucket=name)["LoggingEnabled"], to["LoggingEnabled"])
+        dated = {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}
+        to["LoggingEnabled"]["TargetObjectKeyFormat"] = dated
+        put(Bucket=name, BucketLoggingStatus=to)
+        self.assertEqual(self.s3.get_bucket_logging(Bucket=name)["LoggingEnabled"], to["LoggingEnabled"])
+        for target in [self.name(), "elsewhere"]:
+            other = {"LoggingEnabled": {"TargetBucket": target, "TargetPrefix": ""}}
+            self.refused(refused, 400, put, Bucket=name, BucketLoggingStatus=other)
+        put(Bucket=name, BucketLoggingStatus={})
+        self.assertNotIn("LoggingEnabled", self.s3.get_bucket_logging(Bucket=name))
+
+    def test_object_lock(self):
+        name = self.bucket()
+        get, put = self.s3.get_object_lock_configuration, self.s3.put_object_lock_configuration
+        self.refused("ObjectLockConfigurationNotFoundError", 404, get, Bucket=name)
+        kept = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+        on = {"ObjectLockEnabled": "Enabled"}
+        self.refused("InvalidBucketState", 409, put, Bucket=name, ObjectLockConfiguration=on)
+        self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        put(Bucket=name, ObjectLockConfiguration={**on, "Rule": kept})
+        self.assertEqual(get(Bucket=name)["ObjectLockConfiguration"], {**on, "Rule": kept})
+        self.refused(
+            "InvalidBucketState",
+            409,
+            self.s3.put_bucket_versioning,
+            Bucket=name,
+            VersioningConfiguration={"Status": "Suspended"},
+        )
+        self.refused("MalformedXML", 400, put, Bucket=name, ObjectLockConfiguration={"Rule": kept})
+        version = self.s3.put_object(Bucket=name, Key="k", Body=b"x")["VersionId"]
+        self.assertEqual(self.s3.head_object(Bucket=name, Key="k")["ObjectLockMode"], "GOVERNANCE")
+        self.refused("AccessDenied", 403, self.s3.delete_object, Bucket=name, Key="k", VersionId=version)
+        marker = self.s3.delete_object(Bucket=name, Key="k")["VersionId"]
+        both = [{"Key": "k", "VersionId": one} for one in [version, marker]]
+        answer = self.s3.delete_objects(Bucket=name, Delete={"Objects": both, "Quiet": True})
+        self.assertEqual([one["VersionId"] for one in answer["Errors"]], [version])
+        put(Bucket=name, ObjectLockConfiguration=on)
+        self.assertEqual(get(Bucket=name)["ObjectLockConfiguration"], on)
+        self.refused("BucketNotEmpty", 409, self.s3.delete_bucket, Bucket=name)
+        control(f"accounts/{ACCESS_KEY}/advance?seconds=86400", "POST")
+        self.s3.delete_object(Bucket=name, Key="k", VersionId=version)
+        self.s3.delete_bucket(Bucket=name)
+        locked = self.bucket(ObjectLockEnabledForBucket=True)
+        self.assertEqual(get(Bucket=locked)["ObjectLockConfiguration"], on)
+        self.assertEqual(self.s3.get_bucket_versioning(Bucket=locked)["Status"], "Enabled")
+
+
 class Objects(Suite):
     def test_there_and_back(self):
         name = self.bucket()
@@ -682,9 +809,9 @@ class Refusals(Suite):
                 "abac",
             ),
             (
-                self.s3.create_bucket,
-                {"ObjectLockEnabledForBucket": True},
-                "x-amz-bucket-object-lock-enabled",
+                self.s3.put_object,
+                {"Key": "k", "ObjectLockLegalHoldStatus": "ON"},
+                "x-amz-object-lock-legal-hold",
             ),
         ]:
             with self.subTest(named):

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use s3s::S3Result;
-use s3s::dto::PublicAccessBlockConfiguration;
+use s3s::dto::{CORSRule, LoggingEnabled, PublicAccessBlockConfiguration};
 
+use super::lifecycle::Lifecycle;
+use super::lock::ObjectLock;
 use super::names;
 use super::objects::Objects;
 use super::policy::Policy;
@@ -92,6 +94,14 @@ pub struct Bucket {
     pub versioning: Versioning,
     /// The policy.
     pub policy: Option<Policy>,
+    /// The lifecycle rules.
+    pub lifecycle: Option<Lifecycle>,
+    /// The cross-origin rules.
+    pub cors: Option<Vec<CORSRule>>,
+    /// Where its access is logged.
+    pub logging: Option<LoggingEnabled>,
+    /// Object Lock, once it is on.
+    pub object_lock: Option<ObjectLock>,
     /// What is in it.
     pub objects: Objects,
 }
@@ -116,6 +126,10 @@ impl Bucket {
             object_ownership: Some(ownership),
             versioning: Versioning::Off,
             policy: None,
+            lifecycle: None,
+            cors: None,
+            logging: None,
+            object_lock: None,
             objects: Objects::default(),
         }
     }
@@ -150,6 +164,8 @@ pub struct NewBucket {
     pub tags: Vec<(String, String)>,
     /// Its object ownership.
     pub object_ownership: Option<String>,
+    /// Whether it has Object Lock from the start, which switches versioning on.
+    pub object_lock: bool,
 }
 
 /// All buckets of all accounts: a bucket's name is global,
@@ -205,7 +221,11 @@ impl Buckets {
             ));
         }
         let ownership = new.object_ownership.unwrap_or_else(|| "BucketOwnerEnforced".to_owned());
-        let bucket = Bucket::new(caller, &region, new.tags, ownership);
+        let mut bucket = Bucket::new(caller, &region, new.tags, ownership);
+        if new.object_lock {
+            bucket.versioning = Versioning::Enabled;
+            bucket.object_lock = Some(ObjectLock::default());
+        }
         self.buckets.insert(new.name, bucket);
         Ok(())
     }

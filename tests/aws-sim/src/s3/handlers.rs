@@ -7,10 +7,13 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use super::bucket::{Bucket, Caller, NewBucket, Versioning};
+use super::lifecycle::{self, Lifecycle};
+use super::lock;
 use super::objects::hex;
 use super::policy::Policy;
 use super::refusal::{malformed_xml, not_served, refusal};
 use super::settings::{check_bucket_acl, check_ownership, new_encryption};
+use super::sharing::{check_logging, checked_cors};
 use super::wire::{Blocked, Extras, Status};
 use super::{lists, tags, transfers};
 use crate::Sim;
@@ -93,6 +96,7 @@ impl S3 for Handlers {
             location_constraint: constraint.map(|constraint| constraint.as_str().to_owned()),
             tags,
             object_ownership: ownership.map(str::to_owned),
+            object_lock: input.object_lock_enabled_for_bucket == Some(true),
         };
         self.sim.s3().create(&caller, new)?;
         let location = if caller.region == "us-east-1" {
@@ -336,7 +340,7 @@ impl S3 for Handlers {
             if asked.mfa_delete.as_ref().is_some_and(|mfa| mfa.as_str() != MFADelete::DISABLED) {
                 return Err(not_served("MFA delete"));
             }
-            bucket.versioning = match asked.status.as_ref().map(BucketVersioningStatus::as_str) {
+            let versioning = match asked.status.as_ref().map(BucketVersioningStatus::as_str) {
                 Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
                 Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
                 None => {
@@ -348,6 +352,8 @@ impl S3 for Handlers {
                 }
                 Some(_) => return Err(malformed_xml()),
             };
+            lock::check_versioning(bucket, versioning)?;
+            bucket.versioning = versioning;
             Ok(())
         })?;
         ok(PutBucketVersioningOutput::default())
@@ -386,6 +392,113 @@ impl S3 for Handlers {
         ok(GetBucketPolicyStatusOutput { policy_status: Some(status) })
     }
 
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> Answer<GetBucketLifecycleConfigurationOutput> {
+        let lifecycle = self.on(&req, &req.input.bucket, |bucket, _| Ok(bucket.lifecycle.clone()))?;
+        let Some(Lifecycle { rules, minimum_object_size }) = lifecycle else {
+            return Err(refusal("NoSuchLifecycleConfiguration", 404, "The lifecycle configuration does not exist"));
+        };
+        ok(GetBucketLifecycleConfigurationOutput {
+            rules: Some(rules),
+            transition_default_minimum_object_size: Some(minimum_object_size),
+        })
+    }
+
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> Answer<PutBucketLifecycleConfigurationOutput> {
+        let minimum = self.on(&req, &req.input.bucket, |bucket, _| {
+            let asked = req.input.lifecycle_configuration.clone().ok_or_else(malformed_xml)?;
+            let minimum = req.input.transition_default_minimum_object_size.clone();
+            let lifecycle = bucket.lifecycle.insert(lifecycle::checked(asked.rules, minimum)?);
+            Ok(lifecycle.minimum_object_size.clone())
+        })?;
+        ok(PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(minimum) })
+    }
+
+    async fn delete_bucket_lifecycle(
+        &self,
+        req: S3Request<DeleteBucketLifecycleInput>,
+    ) -> Answer<DeleteBucketLifecycleOutput> {
+        self.on(&req, &req.input.bucket, |bucket, _| {
+            bucket.lifecycle = None;
+            Ok(())
+        })?;
+        ok(DeleteBucketLifecycleOutput::default())
+    }
+
+    async fn get_bucket_cors(&self, req: S3Request<GetBucketCorsInput>) -> Answer<GetBucketCorsOutput> {
+        let rules = self.on(&req, &req.input.bucket, |bucket, _| Ok(bucket.cors.clone()))?;
+        if rules.is_none() {
+            return Err(refusal("NoSuchCORSConfiguration", 404, "The CORS configuration does not exist"));
+        }
+        ok(GetBucketCorsOutput { cors_rules: rules })
+    }
+
+    async fn put_bucket_cors(&self, req: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
+        self.on(&req, &req.input.bucket, |bucket, _| {
+            bucket.cors = Some(checked_cors(req.input.cors_configuration.cors_rules.clone())?);
+            Ok(())
+        })?;
+        ok(PutBucketCorsOutput::default())
+    }
+
+    async fn delete_bucket_cors(&self, req: S3Request<DeleteBucketCorsInput>) -> Answer<DeleteBucketCorsOutput> {
+        self.on(&req, &req.input.bucket, |bucket, _| {
+            bucket.cors = None;
+            Ok(())
+        })?;
+        ok(DeleteBucketCorsOutput::default())
+    }
+
+    async fn get_bucket_logging(&self, req: S3Request<GetBucketLoggingInput>) -> Answer<GetBucketLoggingOutput> {
+        let logging = self.on(&req, &req.input.bucket, |bucket, _| Ok(bucket.logging.clone()))?;
+        ok(GetBucketLoggingOutput { logging_enabled: logging })
+    }
+
+    async fn put_bucket_logging(&self, req: S3Request<PutBucketLoggingInput>) -> Answer<PutBucketLoggingOutput> {
+        let source = self.on(&req, &req.input.bucket, |bucket, _| Ok(bucket.clone()))?;
+        let asked = req.input.bucket_logging_status.logging_enabled.clone();
+        if let Some(asked) = &asked {
+            check_logging(&self.sim.s3(), &source, asked)?;
+        }
+        self.on(&req, &req.input.bucket, |bucket, _| {
+            bucket.logging = asked;
+            Ok(())
+        })?;
+        ok(PutBucketLoggingOutput::default())
+    }
+
+    async fn get_object_lock_configuration(
+        &self,
+        req: S3Request<GetObjectLockConfigurationInput>,
+    ) -> Answer<GetObjectLockConfigurationOutput> {
+        let lock = self.on(&req, &req.input.bucket, |bucket, _| Ok(bucket.object_lock.clone()))?;
+        let Some(lock) = lock else {
+            return Err(refusal(
+                "ObjectLockConfigurationNotFoundError",
+                404,
+                "Object Lock configuration does not exist for this bucket",
+            ));
+        };
+        let configuration = ObjectLockConfiguration {
+            object_lock_enabled: Some(ObjectLockEnabled::from_static(ObjectLockEnabled::ENABLED)),
+            rule: lock.default_retention.map(|retention| ObjectLockRule { default_retention: Some(retention) }),
+        };
+        ok(GetObjectLockConfigurationOutput { object_lock_configuration: Some(configuration) })
+    }
+
+    async fn put_object_lock_configuration(
+        &self,
+        req: S3Request<PutObjectLockConfigurationInput>,
+    ) -> Answer<PutObjectLockConfigurationOutput> {
+        self.on(&req, &req.input.bucket, |bucket, _| lock::put(bucket, req.input.object_lock_configuration.as_ref()))?;
+        ok(PutObjectLockConfigurationOutput::default())
+    }
+
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
         transfers::put(self, req).await
     }
@@ -408,7 +521,7 @@ impl S3 for Handlers {
         }
         let deletion = self.on(&req, &req.input.bucket, |bucket, caller| {
             let version = req.input.version_id.as_deref();
-            Ok(bucket.objects.delete(&req.input.key, version, bucket.versioning, caller.now))
+            bucket.objects.delete(&req.input.key, version, bucket.versioning, caller.now)
         })?;
         ok(DeleteObjectOutput {
             delete_marker: deletion.marker.then_some(true),

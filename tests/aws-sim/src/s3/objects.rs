@@ -9,6 +9,7 @@ use s3s::crypto::{Checksum as _, Sha256};
 use s3s::dto::{Checksum, Metadata};
 
 use super::bucket::Versioning;
+use super::lock::{Retention, protected};
 use super::refusal::{refusal, with};
 
 /// The id under which AWS shows a version that has none.
@@ -48,6 +49,8 @@ pub struct Object {
     pub content_language: Option<String>,
     /// `Cache-Control`.
     pub cache_control: Option<String>,
+    /// How long it is kept at least.
+    pub retention: Option<Retention>,
 }
 
 /// One entry in the history of a key.
@@ -110,21 +113,36 @@ impl Objects {
 
     /// Deletes a key, or one version of it.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.html>,
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectsfromVersioningSuspendedBuckets.html>
-    pub fn delete(&mut self, key: &str, version: Option<&str>, versioning: Versioning, now: Timestamp) -> Deletion {
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectsfromVersioningSuspendedBuckets.html>;
+    /// a version that is kept stays,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html#object-lock-overview>.
+    pub fn delete(
+        &mut self,
+        key: &str,
+        version: Option<&str>,
+        versioning: Versioning,
+        now: Timestamp,
+    ) -> S3Result<Deletion> {
         if let Some(version) = version {
+            let kept = self.keys.get(key).into_iter().flatten().any(|other| {
+                let retention = other.object.as_ref().and_then(|object| object.retention.as_ref());
+                other.id == version && retention.is_some_and(|retention| now < retention.until)
+            });
+            if kept {
+                return Err(protected());
+            }
             let removed = self.remove(key, version);
-            return Deletion {
+            return Ok(Deletion {
                 version: Some(version.to_owned()),
                 marker: removed.is_some_and(|version| version.object.is_none()),
-            };
+            });
         }
         if versioning == Versioning::Off {
             self.remove(key, NULL_VERSION);
-            return Deletion::default();
+            return Ok(Deletion::default());
         }
         let id = self.write(key, None, versioning, now);
-        Deletion { version: Some(id), marker: true }
+        Ok(Deletion { version: Some(id), marker: true })
     }
 
     /// Finds an object. A delete marker answers 404 if it is the newest and
@@ -208,6 +226,7 @@ pub(super) mod tests {
             content_disposition: None,
             content_language: None,
             cache_control: None,
+            retention: None,
         }
     }
 
@@ -229,7 +248,7 @@ pub(super) mod tests {
         assert_eq!(objects.put("k", object("1"), Versioning::Off, NOW), None);
         assert_eq!(objects.put("k", object("2"), Versioning::Off, NOW), None);
         assert_eq!(history(&objects), ["2"]);
-        assert_eq!(objects.delete("k", None, Versioning::Off, NOW), Deletion::default());
+        assert_eq!(objects.delete("k", None, Versioning::Off, NOW).expect("nothing keeps it"), Deletion::default());
         assert!(objects.is_empty());
     }
 
@@ -238,7 +257,7 @@ pub(super) mod tests {
         let mut objects = Objects::default();
         let first = objects.put("k", object("1"), Versioning::Enabled, NOW);
         objects.put("k", object("2"), Versioning::Enabled, NOW);
-        let marker = objects.delete("k", None, Versioning::Enabled, NOW);
+        let marker = objects.delete("k", None, Versioning::Enabled, NOW).expect("nothing keeps it");
         assert!(marker.marker);
         assert_eq!(history(&objects), ["marker", "2", "1"]);
         assert_eq!(objects.get("k", None).err().map(|e| e.code().as_str().to_owned()).as_deref(), Some("NoSuchKey"));
@@ -246,13 +265,14 @@ pub(super) mod tests {
         assert_eq!(by_id.map(|e| e.code().as_str().to_owned()).as_deref(), Some("MethodNotAllowed"));
         assert_eq!(objects.get("k", first.as_deref()).expect("still there").1.e_tag, "1");
 
-        let removed = objects.delete("k", marker.version.as_deref(), Versioning::Enabled, NOW);
+        let removed =
+            objects.delete("k", marker.version.as_deref(), Versioning::Enabled, NOW).expect("nothing keeps it");
         assert!(removed.marker);
         assert_eq!(objects.get("k", None).expect("is back").1.e_tag, "2");
         let ids: Vec<String> = objects.versions().map(|(_, version, _)| version.id.clone()).collect();
         for id in ids {
             assert!(!objects.is_empty());
-            objects.delete("k", Some(&id), Versioning::Enabled, NOW);
+            objects.delete("k", Some(&id), Versioning::Enabled, NOW).expect("nothing keeps it");
         }
         assert!(objects.is_empty());
     }
@@ -265,8 +285,21 @@ pub(super) mod tests {
         let shown = objects.put("k", object("null"), Versioning::Suspended, NOW);
         assert_eq!(shown.as_deref(), Some(NULL_VERSION));
         assert_eq!(history(&objects), ["null", "1"]);
-        let marker = objects.delete("k", None, Versioning::Suspended, NOW);
+        let marker = objects.delete("k", None, Versioning::Suspended, NOW).expect("nothing keeps it");
         assert_eq!(marker, Deletion { version: Some(NULL_VERSION.to_owned()), marker: true });
         assert_eq!(history(&objects), ["marker", "1"]);
+    }
+
+    #[test]
+    fn a_version_that_is_kept_stays_and_a_delete_marker_is_laid_upon_it() {
+        let day = |n: i64| Timestamp::from_second(n * 86_400).expect("in range");
+        let mut objects = Objects::default();
+        let kept =
+            Object { retention: Some(Retention { mode: "COMPLIANCE".to_owned(), until: day(30) }), ..object("1") };
+        let id = objects.put("k", kept, Versioning::Enabled, day(0)).expect("an id");
+        let refused = objects.delete("k", Some(&id), Versioning::Enabled, day(29)).expect_err("it is kept");
+        assert_eq!(refused.code().as_str(), "AccessDenied");
+        assert!(objects.delete("k", None, Versioning::Enabled, day(29)).expect("a marker").marker);
+        assert!(objects.delete("k", Some(&id), Versioning::Enabled, day(30)).is_ok(), "its time is over");
     }
 }

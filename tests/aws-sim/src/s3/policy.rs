@@ -72,6 +72,11 @@ impl Policy {
         self.0.to_string()
     }
 
+    /// Whether it lets an AWS service do something with what this ARN begins.
+    pub fn lets_service(&self, service: &str, action: &str, arn: &str) -> bool {
+        super::sharing::lets_service(&self.0, service, action, arn)
+    }
+
     /// Whether AWS calls the policy public,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status>:
     /// some statement allows without a fixed principal and without a condition

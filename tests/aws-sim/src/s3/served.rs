@@ -31,7 +31,7 @@ const fn served(name: &'static str, query: &'static [&'static str], elements: &'
 /// All of them, with the parameters of
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>.
 #[rustfmt::skip]
-static SERVED: [Served; 32] = [
+static SERVED: [Served; 42] = [
     served("CreateBucket", &[], &["CreateBucketConfiguration", "LocationConstraint", "Tags", "Tag", "Key", "Value"]),
     served("HeadBucket", &[], &[]),
     served("ListBuckets", &["bucket-region", "continuation-token", "max-buckets", "prefix"], &[]),
@@ -62,6 +62,29 @@ static SERVED: [Served; 32] = [
     served("PutBucketPolicy", &["policy"], &[]),
     served("DeleteBucketPolicy", &["policy"], &[]),
     served("GetBucketPolicyStatus", &["policyStatus"], &[]),
+    served("GetBucketLifecycleConfiguration", &["lifecycle"], &[]),
+    served("PutBucketLifecycleConfiguration", &["lifecycle"], &[
+        "LifecycleConfiguration", "Rule", "ID", "Status", "Prefix", "Filter", "And", "Tag", "Key", "Value",
+        "ObjectSizeGreaterThan", "ObjectSizeLessThan", "Expiration", "Date", "Days", "ExpiredObjectDeleteMarker",
+        "Transition", "StorageClass", "NoncurrentVersionTransition", "NoncurrentVersionExpiration", "NoncurrentDays",
+        "NewerNoncurrentVersions", "AbortIncompleteMultipartUpload", "DaysAfterInitiation",
+    ]),
+    served("DeleteBucketLifecycle", &["lifecycle"], &[]),
+    served("GetBucketCors", &["cors"], &[]),
+    served("PutBucketCors", &["cors"], &[
+        "CORSConfiguration", "CORSRule", "ID", "AllowedHeader", "AllowedMethod", "AllowedOrigin", "ExposeHeader",
+        "MaxAgeSeconds",
+    ]),
+    served("DeleteBucketCors", &["cors"], &[]),
+    served("GetBucketLogging", &["logging"], &[]),
+    served("PutBucketLogging", &["logging"], &[
+        "BucketLoggingStatus", "LoggingEnabled", "TargetBucket", "TargetPrefix", "TargetObjectKeyFormat",
+        "SimplePrefix", "PartitionedPrefix", "PartitionDateSource",
+    ]),
+    served("GetObjectLockConfiguration", &["object-lock"], &[]),
+    served("PutObjectLockConfiguration", &["object-lock"], &[
+        "ObjectLockConfiguration", "ObjectLockEnabled", "Rule", "DefaultRetention", "Mode", "Days", "Years",
+    ]),
     served("PutObject", &[], &[]),
     served("CopyObject", &[], &[]),
     served("GetObject", &[
@@ -81,8 +104,9 @@ static SERVED: [Served; 32] = [
 ];
 
 /// The `x-amz-…` headers that are understood, and the conditions.
-const HEADERS: [&str; 28] = [
+const HEADERS: [&str; 30] = [
     "x-amz-acl",
+    "x-amz-bucket-object-lock-enabled",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-crc32",
     "x-amz-checksum-crc32c",
@@ -109,6 +133,7 @@ const HEADERS: [&str; 28] = [
     "x-amz-source-expected-bucket-owner",
     "x-amz-storage-class",
     "x-amz-trailer",
+    "x-amz-transition-default-minimum-object-size",
     "x-amz-user-agent",
 ];
 

@@ -41,11 +41,14 @@ pub async fn put(handlers: &Handlers, mut req: S3Request<PutObjectInput>) -> Ans
         content_disposition: input.content_disposition.clone(),
         content_language: input.content_language.clone(),
         cache_control: input.cache_control.clone(),
+        retention: None,
     };
     let shown = object.clone();
     let version_id = handlers.on(&req, &input.bucket, |bucket, caller| {
         check_acl(bucket, input.acl.as_ref().map(ObjectCannedACL::as_str))?;
         check_write(bucket.objects.e_tag(&input.key), input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        let retention = bucket.object_lock.as_ref().and_then(|lock| lock.retention(caller.now));
+        let object = Object { retention, ..object };
         Ok(bucket.objects.put(&input.key, object, bucket.versioning, caller.now))
     })?;
     Ok(S3Response::new(PutObjectOutput {
@@ -116,6 +119,8 @@ pub fn copy(handlers: &Handlers, req: &S3Request<CopyObjectInput>) -> Answer<Cop
     let shown = (object.e_tag.clone(), object.encryption.clone());
     let version_id = handlers.on(req, &input.bucket, |bucket, caller| {
         check_acl(bucket, input.acl.as_ref().map(ObjectCannedACL::as_str))?;
+        let retention = bucket.object_lock.as_ref().and_then(|lock| lock.retention(caller.now));
+        let object = Object { retention, ..object };
         Ok(bucket.objects.put(&input.key, object, bucket.versioning, caller.now))
     })?;
     let (e_tag, encryption) = shown;
@@ -175,6 +180,8 @@ pub fn get(handlers: &Handlers, req: &S3Request<GetObjectInput>) -> Answer<GetOb
         e_tag: Some(ETag::Strong(object.e_tag)),
         last_modified: Some(time(found.modified)),
         metadata: object.metadata,
+        object_lock_mode: object.retention.as_ref().map(|kept| ObjectLockMode::from(kept.mode.clone())),
+        object_lock_retain_until_date: object.retention.as_ref().map(|kept| time(kept.until)),
         ssekms_key_id: object.encryption.kms_key,
         server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm)),
         version_id: found.version_id,
@@ -210,6 +217,8 @@ pub fn head(handlers: &Handlers, req: &S3Request<HeadObjectInput>) -> Answer<Hea
         e_tag: Some(ETag::Strong(object.e_tag)),
         last_modified: Some(time(found.modified)),
         metadata: object.metadata,
+        object_lock_mode: object.retention.as_ref().map(|kept| ObjectLockMode::from(kept.mode.clone())),
+        object_lock_retain_until_date: object.retention.as_ref().map(|kept| time(kept.until)),
         ssekms_key_id: object.encryption.kms_key,
         server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm)),
         version_id: found.version_id,
@@ -223,18 +232,31 @@ pub fn delete_many(bucket: &mut Bucket, delete: &Delete, now: Timestamp) -> S3Re
         return Err(malformed_xml());
     }
     let mut deleted = Vec::with_capacity(delete.objects.len());
+    let mut errors = Vec::new();
     for object in &delete.objects {
         let asked = object.version_id.as_deref();
-        let done = bucket.objects.delete(&object.key, asked, bucket.versioning, now);
-        deleted.push(DeletedObject {
-            delete_marker: done.marker.then_some(true),
-            delete_marker_version_id: done.version.filter(|_| done.marker),
-            key: Some(object.key.clone()),
-            version_id: object.version_id.clone(),
-        });
+        match bucket.objects.delete(&object.key, asked, bucket.versioning, now) {
+            Ok(done) => deleted.push(DeletedObject {
+                delete_marker: done.marker.then_some(true),
+                delete_marker_version_id: done.version.filter(|_| done.marker),
+                key: Some(object.key.clone()),
+                version_id: object.version_id.clone(),
+            }),
+            // Quiet or not: what was not deleted is told.
+            Err(error) => errors.push(Error {
+                code: Some(error.code().as_str().to_owned()),
+                key: Some(object.key.clone()),
+                message: error.message().map(str::to_owned),
+                version_id: object.version_id.clone(),
+            }),
+        }
     }
     let quiet = delete.quiet == Some(true);
-    Ok(DeleteObjectsOutput { deleted: (!quiet).then_some(deleted), ..DeleteObjectsOutput::default() })
+    Ok(DeleteObjectsOutput {
+        deleted: (!quiet).then_some(deleted),
+        errors: (!errors.is_empty()).then_some(errors),
+        ..DeleteObjectsOutput::default()
+    })
 }
 
 struct Found {

@@ -133,8 +133,9 @@ fn check_integrity(operation: &str, headers: &HeaderMap, body: &[u8]) -> S3Resul
             return Err(refusal("BadDigest", 400, "The Content-MD5 you specified did not match what we received."));
         }
     }
-    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-    if operation == "DeleteObjects" && !sent {
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html and the others' pages
+    let needed = ["DeleteObjects", "PutBucketLifecycleConfiguration", "PutBucketCors", "PutObjectLockConfiguration"];
+    if needed.contains(&operation) && !sent {
         return Err(refusal(
             "InvalidRequest",
             400,

@@ -125,12 +125,12 @@ fn a_delete_marker_keeps_a_bucket() {
     let bucket = buckets.get_mut("logs").expect("it was made");
     bucket.versioning = Versioning::Enabled;
     let version = bucket.objects.put("k", object("x"), Versioning::Enabled, ours.now);
-    let marker = bucket.objects.delete("k", None, Versioning::Enabled, ours.now).version;
+    let marker = bucket.objects.delete("k", None, Versioning::Enabled, ours.now).expect("nothing keeps it").version;
     assert_eq!(code(buckets.delete(&ours, "logs", None)).as_deref(), Some("BucketNotEmpty"));
     let objects = &mut buckets.get_mut("logs").expect("still there").objects;
-    objects.delete("k", version.as_deref(), Versioning::Enabled, ours.now);
+    objects.delete("k", version.as_deref(), Versioning::Enabled, ours.now).expect("nothing keeps it");
     assert_eq!(code(buckets.delete(&ours, "logs", None)).as_deref(), Some("BucketNotEmpty"));
     let objects = &mut buckets.get_mut("logs").expect("still there").objects;
-    objects.delete("k", marker.as_deref(), Versioning::Enabled, ours.now);
+    objects.delete("k", marker.as_deref(), Versioning::Enabled, ours.now).expect("nothing keeps it");
     assert_eq!(code(buckets.delete(&ours, "logs", None)), None);
 }
