@@ -3,6 +3,8 @@
 //!
 //! A kind's table is in `drift/<kind>.rs`: a case for each row of its field table that is compared with AWS.
 
+use std::collections::BTreeSet;
+
 use harness::{History, Test};
 use serde_json::Value;
 use showcore_operator::field::{Corrected, Row};
@@ -61,6 +63,14 @@ impl Table {
     fn row(&self, field: &str) -> &'static Row {
         let covering = self.rows.iter().filter(|row| row.covers(field));
         covering.max_by_key(|row| row.name.len()).unwrap_or_else(|| panic!("{}: no row for {field}", self.kind))
+    }
+
+    /// No row without a drift test.
+    fn is_complete(&self) {
+        let tried: BTreeSet<_> = self.cases.iter().map(|case| self.row(case.field).name).collect();
+        let compared = self.rows.iter().filter(|row| row.is_compared()).map(|row| row.name);
+        let missing: Vec<_> = compared.filter(|row| !tried.contains(row)).collect();
+        assert_eq!(missing, Vec::<&str>::new(), "{}: rows without a drift case", self.kind);
     }
 
     async fn run(&self) {
@@ -147,6 +157,13 @@ impl Table {
             }
             By::Aws(change) => change(test, &name),
         }
+    }
+}
+
+#[test]
+fn no_row_without_a_drift_test() {
+    for table in [bucket::TABLE, cache::TABLE, database::TABLE] {
+        table.is_complete();
     }
 }
 
