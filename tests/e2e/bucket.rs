@@ -9,6 +9,10 @@ use crate::look::{
     told,
 };
 
+mod cost;
+mod drift;
+mod settings;
+
 const KIND: &str = "ShowCoreBucket";
 
 /// The bucket's name carries the account's id: bucket names are global.

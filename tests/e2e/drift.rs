@@ -19,7 +19,7 @@ pub struct Case {
     pub field: &'static str,
     /// Who changes it, and how.
     pub change: By,
-    /// What the report says is desired.
+    /// What the report says is desired; `NAME` and `ACCOUNT` as for [`By::Python`].
     pub desired: &'static str,
     /// What it says was observed.
     pub observed: &'static str,
@@ -92,7 +92,9 @@ impl Table {
         let what = format!("the report of {}: {}", case.field, case.observed);
         test.settle(self.kind, self.name, &what, |_| history.find(found).is_some()).await;
         let told = history.find(found).unwrap();
-        assert_drift(&told, case.field, case.desired, case.observed);
+        let name = self.identifier.replace("{account}", test.account_id());
+        let desired = case.desired.replace("NAME", &name).replace("ACCOUNT", test.account_id());
+        assert_drift(&told, case.field, &desired, case.observed);
         let row = drift(&told, case.field).unwrap();
         let since = row["since"].clone();
         match &case.then {
@@ -153,6 +155,7 @@ impl Table {
 #[tokio::test]
 async fn every_field_of_a_bucket_that_drifts_is_reported_then_corrected_or_explained() {
     bucket::TABLE.run().await;
+    bucket::LOCKED.run().await;
 }
 
 #[tokio::test]

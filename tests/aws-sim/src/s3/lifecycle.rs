@@ -156,13 +156,12 @@ fn check_filter(filter: &LifecycleRuleFilter) -> S3Result<(bool, bool)> {
 fn check_expiration(expiration: &LifecycleExpiration, filtered: bool) -> S3Result<Option<i32>> {
     match (expiration.days, &expiration.date, expiration.expired_object_delete_marker) {
         (Some(days), None, None) => positive("Days' for Expiration action", Some(days)).map(Some),
-        (None, Some(_), None) => Ok(None),
         (None, None, Some(_)) if filtered => Err(refusal(
             "InvalidRequest",
             400,
             "ExpiredObjectDeleteMarker cannot be specified with Tags or object sizes",
         )),
-        (None, None, Some(_)) => Ok(None),
+        (None, Some(_), None) | (None, None, Some(_)) => Ok(None),
         _ => Err(malformed_xml()),
     }
 }
