@@ -67,6 +67,7 @@ print(json.dumps([s3.get_public_access_block(Bucket=b)['PublicAccessBlockConfigu
 #[tokio::test]
 async fn rule_08_a_quiet_bucket_costs_no_write_at_all() {
     let (test, _) = ready("quiet", "purpose: StaticAssets").await;
+    three_looks(&test, "GetBucketTagging").await;
     let before = test.get(KIND, "quiet").await.unwrap();
     test.account.clear_requests();
     test.until("ten more looks", |test| calls(test, "GetBucketTagging") >= 10).await;
@@ -191,7 +192,13 @@ async fn a_bucket_set_to_sse_kms_is_blocked_and_not_lowered() {
     assert_eq!((condition(&object, "Ready"), condition(&object, "Encrypted")), (Some("True"), Some("True")));
     assert_eq!(object["status"]["encryption"]["atRest"]["keyManagement"], "AWSManagedKey");
     three_looks(&test, "GetBucketTagging").await;
-    assert_eq!(calls(&test, "PutBucketEncryption"), 0);
+    // That change let SSE-C in too, which is refused again; the key stays.
+    let code = format!(
+        "r = client('s3').get_bucket_encryption(Bucket='{bucket}')['ServerSideEncryptionConfiguration']['Rules'][0]
+print(r['ApplyServerSideEncryptionByDefault']['SSEAlgorithm'], r['BlockedEncryptionTypes']['EncryptionType'])"
+    );
+    assert_eq!(test.boto3(&code).await.trim(), "aws:kms ['SSE-C']");
+    assert_eq!(calls(&test, "PutBucketEncryption"), 1);
 }
 
 #[tokio::test]

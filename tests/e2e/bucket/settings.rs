@@ -11,8 +11,9 @@ async fn asked(test: &harness::Test, code: &str) -> Value {
 }
 
 async fn rules(test: &harness::Test, bucket: &str) -> Vec<Value> {
-    let code =
-        format!("print(json.dumps(client('s3').get_bucket_lifecycle_configuration(Bucket='{bucket}')['Rules']))");
+    let code = format!(
+        "print(json.dumps(client('s3').get_bucket_lifecycle_configuration(Bucket='{bucket}')['Rules'], default=str))"
+    );
     asked(test, &code).await.as_array().unwrap().clone()
 }
 
