@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{KIND, manifest, ready};
-use crate::look::{calls, message, reason, settled, three_looks, told};
+use crate::look::{calls, condition, message, reason, settled, three_looks, told};
 
 /// What boto3 prints, as JSON.
 async fn asked(test: &harness::Test, code: &str) -> Value {
@@ -179,4 +179,26 @@ async fn a_default_retention_that_left_the_spec_goes_and_the_lock_stays() {
     change(&test, "loosened", "purpose: Backups, objectLock: {}").await;
     let locks = test.sim.s3().get(&bucket).unwrap().object_lock.clone();
     assert_eq!(locks.map(|lock| lock.default_retention), Some(None));
+}
+
+#[tokio::test]
+async fn what_s3_refuses_of_the_spec_does_not_hold_up_what_closes_a_door() {
+    let mut test = harness::Test::start("stubborn").await.unwrap();
+    test.start_operator().await.unwrap();
+    // Listing is done on the bucket, not on its objects: S3 takes no such statement.
+    let wrong = "purpose: Backups, policy: {statements: [{sid: Partner, effect: Allow, principal: {aws: ['444455556666']}, \
+        actions: ['s3:ListBucket'], resources: ['{bucketARN}/*']}]}";
+    test.apply(&manifest("stubborn", wrong)).await;
+    let refused = |object: &Value| {
+        condition(object, "Ready") == Some("True") && reason(object, "Pending") == Some("PolicyRefused")
+    };
+    let object = test.wait(KIND, "stubborn", "Ready, with the refusal told", refused).await;
+    assert!(message(&object, "Pending").contains("principals of policy.statements"), "{object:#}");
+    assert_eq!(object["status"]["encryption"]["inTransit"]["enforced"], true);
+    let bucket = format!("stubborn-{}", test.account_id());
+    assert_eq!(ids(&rules(&test, &bucket).await), ["ShowCoreAbortIncompleteUploads"]);
+    // The same on a bucket whose door somebody opens.
+    test.boto3(&format!("client('s3').delete_bucket_policy(Bucket='{bucket}')")).await;
+    let closed = |object: &Value| refused(object) && object["status"]["lastDrift"][0]["field"] == "policy.tlsOnly";
+    test.settle(KIND, "stubborn", "the door closed again", closed).await;
 }
