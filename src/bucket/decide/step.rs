@@ -160,8 +160,8 @@ pub(super) fn steps(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparison)
     let of = |row: &str| within(row, &names);
     let words = |names: &[&str]| -> Vec<String> {
         let differing = compared.differences.iter().map(|difference| &difference.field);
-        let named = differing.filter(|field| names.contains(&field.name.as_str()));
-        named.map(|field| format!("{}: {}", field.name, field.desired)).collect()
+        let these = differing.filter(|field| names.contains(&field.name.as_str()));
+        these.map(|field| format!("{}: {}", field.name, field.desired)).collect()
     };
     let mut steps = Vec::new();
     let mut step = |names: &[&str], make: &dyn Fn(Vec<String>) -> Option<Step>| {

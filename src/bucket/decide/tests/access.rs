@@ -79,7 +79,7 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         (
             "one that left the spec goes",
             changed(applied().spec, &[stored(), theirs.clone()]),
-            calm().doing(vec![put(&[theirs.clone()], &["policy.statements.partner: absent"])]),
+            calm().doing(vec![put(std::slice::from_ref(&theirs), &["policy.statements.partner: absent"])]),
         ),
         (
             "taken away",
@@ -93,7 +93,7 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         ),
         (
             "taken away and only reported while a foreigner is put out",
-            decided(&here().report(), &holds(&[stranger.clone()])),
+            decided(&here().report(), &holds(std::slice::from_ref(&stranger))),
             calm()
                 .doing(vec![put(&[], &[NO_FOREIGNER])])
                 .drifted("policy.statements.partner", ReportOnly)
@@ -101,7 +101,7 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         ),
         (
             "opened to everybody under its own sid",
-            decided(&here(), &holds(&[opened.clone()])),
+            decided(&here(), &holds(std::slice::from_ref(&opened))),
             calm()
                 .doing(vec![put(&[], &[NO_FOREIGNER]), put(&[partner()], &[WORDS])])
                 .drifted("policy.statements.partner", Pending)
@@ -109,7 +109,7 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         ),
         (
             "the same under Report: where the foreigner goes, the spec's statement comes back",
-            decided(&here().report(), &holds(&[opened.clone()])),
+            decided(&here().report(), &holds(std::slice::from_ref(&opened))),
             calm()
                 .doing(vec![put(&[], &[NO_FOREIGNER]), put(&[partner()], &[WORDS])])
                 .drifted("policy.statements.partner", ReportOnly)
