@@ -63,10 +63,11 @@ async fn drift_that_its_author_undid_is_told_and_nothing_was_written() {
 async fn rule_03_a_bucket_whose_owner_tags_were_removed_is_left_alone_until_they_are_back() {
     let (test, bucket) = ready("untagged", "purpose: Backups, tags: {team: core}").await;
     test.account.clear_requests();
-    // Somebody takes the tags off and opens the bucket: not even that is mended while nothing says whose it is.
-    test.boto3(&format!("s3 = client('s3'); s3.delete_bucket_tagging(Bucket='{bucket}'); s3.delete_public_access_block(Bucket='{bucket}')")).await;
+    test.boto3(&format!("client('s3').delete_bucket_tagging(Bucket='{bucket}')")).await;
     let object = test.wait(KIND, "untagged", "NotOurs", |object| reason(object, "Stalled") == Some("NotOurs")).await;
     assert_eq!(condition(&object, "Ready"), Some("False"));
+    // Not even an open bucket is mended while nothing says whose it is.
+    test.boto3(&open(&bucket)).await;
     three_looks(&test, "GetBucketTagging").await;
     assert_eq!(mutations(&test), Vec::<String>::new());
     // The command in the message is typed as it stands.
@@ -92,16 +93,22 @@ async fn rule_03_a_bucket_whose_owner_tag_was_forged_is_in_conflict_and_left_alo
             "s3 = client('s3'); tags = s3.get_bucket_tagging(Bucket='{bucket}')['TagSet']
 for tag in tags:
   if tag['Key'] == 'showcore.io/owner': tag['Value'] = '{owner}'
-s3.put_bucket_tagging(Bucket='{bucket}', Tagging={{'TagSet': tags}}); s3.delete_public_access_block(Bucket='{bucket}')"
+s3.put_bucket_tagging(Bucket='{bucket}', Tagging={{'TagSet': tags}})"
         )
     };
     let other = format!("{KIND}/{}/other", test.namespace);
     test.boto3(&retag(&other)).await;
     let object = test.wait(KIND, "forged", "Conflict", |object| reason(object, "Stalled") == Some("Conflict")).await;
     assert!(message(&object, "Ready").contains(&other), "{object:#}");
+    test.boto3(&open(&bucket)).await;
     three_looks(&test, "GetBucketTagging").await;
     assert_eq!(mutations(&test), Vec::<String>::new());
     test.boto3(&retag(&format!("{KIND}/{}/forged", test.namespace))).await;
     let object = test.wait(KIND, "forged", "ours again, and mended", settled).await;
     assert!(last_drift(&object, "publicAccessBlock").is_some());
+}
+
+/// Somebody takes the public access block off.
+fn open(bucket: &str) -> String {
+    format!("client('s3').delete_public_access_block(Bucket='{bucket}')")
 }
