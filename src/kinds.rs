@@ -84,9 +84,10 @@ fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
         None => Api::all(cx.client.clone()),
     };
     let (reader, writer) = reflector::store();
-    // What wakes an object: its spec, its deletion, its finalizers, its annotations. Not its status and pin: those are
-    // ours, and a look for their sake would cost as much as any other.
-    let wakes = predicates::generation.combine(predicates::finalizers).combine(annotations).combine(deletion);
+    // What wakes an object: its spec, its deletion, its annotations. Not its status, pin and finalizer: those are ours,
+    // and a look for their sake would cost as much as any other. A finalizer that somebody took off comes back with the
+    // next look.
+    let wakes = predicates::generation.combine(annotations).combine(deletion);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .reflect(writer)

@@ -63,15 +63,15 @@ pub struct LifecycleRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub abort_incomplete_upload_days: Option<i32>,
-    /// Moves to cheaper storage classes, in their order.
+    /// Moves to cheaper storage classes.
     #[serde(default)]
     #[schemars(length(max = 6))]
-    #[x_kube(validation = late_enough("transitions"), validation = in_order("transitions"))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["storageClass".into()]), validation = late_enough("transitions"), validation = in_order("transitions"))]
     pub transitions: Vec<Transition>,
     /// The same for noncurrent versions; the days count from when they became noncurrent.
     #[serde(default)]
     #[schemars(length(max = 6))]
-    #[x_kube(validation = late_enough("noncurrentTransitions"), validation = in_order("noncurrentTransitions"))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["storageClass".into()]), validation = late_enough("noncurrentTransitions"), validation = in_order("noncurrentTransitions"))]
     pub noncurrent_transitions: Vec<Transition>,
 }
 
@@ -167,15 +167,17 @@ fn late_enough(field: &str) -> Rule {
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html>
 fn in_order(field: &str) -> Rule {
-    const CLASSES: &str =
-        "['STANDARD_IA', 'INTELLIGENT_TIERING', 'ONEZONE_IA', 'GLACIER_IR', 'GLACIER', 'DEEP_ARCHIVE']";
-    Rule::new(format!(
-        "[0, 1, 2, 3, 4].all(i, i + 1 >= size(self) || ({CLASSES}.indexOf(self[i].storageClass) < {CLASSES}.indexOf(self[i + 1].storageClass) \
-         && self[i + 1].days >= self[i].days + (self[i].storageClass.endsWith('_IA') ? 30 : 1)))"
-    ))
-    .message(&*format!(
-        "lifecycle.{field}: each move is later than the one before (30 days after STANDARD_IA and ONEZONE_IA) and goes on in the order \
-         STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR, GLACIER, DEEP_ARCHIVE"
+    let rank = |name: &str| {
+        format!(
+            "({name}.storageClass == 'STANDARD_IA' ? 0 : {name}.storageClass == 'INTELLIGENT_TIERING' ? 1 : {name}.storageClass == 'ONEZONE_IA' ? 2 : \
+             {name}.storageClass == 'GLACIER_IR' ? 3 : {name}.storageClass == 'GLACIER' ? 4 : 5)"
+        )
+    };
+    let (one, other) = (rank("one"), rank("other"));
+    let stay = "(one.storageClass.endsWith('_IA') ? 30 : 1)";
+    Rule::new(format!("self.all(one, self.all(other, {one} >= {other} || other.days >= one.days + {stay}))")).message(&*format!(
+        "lifecycle.{field}: objects move in the order STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR, GLACIER, DEEP_ARCHIVE, each \
+         later than the one before, and 30 days later than STANDARD_IA and ONEZONE_IA"
     ))
 }
 

@@ -82,13 +82,17 @@ fn merging_replaces_by_sid_and_keeps_what_is_wanted_but_not_put_now() {
     let statements = |put: &[Value], gone: &[&str], wanted: &[Value]| {
         merged(Some(&before), put, gone, wanted, &place())["Statement"].clone()
     };
-    assert_eq!(statements(&[now.clone()], &[], &[now.clone()]), json!([now]), "its old self and a foreigner go");
+    assert_eq!(
+        statements(std::slice::from_ref(&now), &[], std::slice::from_ref(&now)),
+        json!([now]),
+        "its old self and a foreigner go"
+    );
     assert_eq!(
         statements(&[], &[], &[partner.clone(), other.clone()]),
         json!([with_sid("app", partner.clone()), with_sid("old", other)]),
         "nobody is foreign whom the spec names"
     );
-    assert_eq!(statements(&[], &["old"], &[partner.clone()]), json!([with_sid("app", partner)]));
+    assert_eq!(statements(&[], &["old"], std::slice::from_ref(&partner)), json!([with_sid("app", partner)]));
 }
 
 #[test]

@@ -9,6 +9,10 @@ use crate::look::{
     told,
 };
 
+mod cost;
+mod drift;
+mod settings;
+
 const KIND: &str = "ShowCoreBucket";
 
 /// The bucket's name carries the account's id: bucket names are global.
@@ -187,7 +191,13 @@ async fn a_bucket_set_to_sse_kms_is_blocked_and_not_lowered() {
     assert_eq!((condition(&object, "Ready"), condition(&object, "Encrypted")), (Some("True"), Some("True")));
     assert_eq!(object["status"]["encryption"]["atRest"]["keyManagement"], "AWSManagedKey");
     three_looks(&test, "GetBucketTagging").await;
-    assert_eq!(calls(&test, "PutBucketEncryption"), 0);
+    // That change let SSE-C in too, which is refused again; the key stays.
+    let code = format!(
+        "r = client('s3').get_bucket_encryption(Bucket='{bucket}')['ServerSideEncryptionConfiguration']['Rules'][0]
+print(r['ApplyServerSideEncryptionByDefault']['SSEAlgorithm'], r['BlockedEncryptionTypes']['EncryptionType'])"
+    );
+    assert_eq!(test.boto3(&code).await.trim(), "aws:kms ['SSE-C']");
+    assert_eq!(calls(&test, "PutBucketEncryption"), 1);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub struct Case {
     pub field: &'static str,
     /// Who changes it, and how.
     pub change: By,
-    /// What the report says is desired.
+    /// What the report says is desired; `NAME` and `ACCOUNT` as for [`By::Python`].
     pub desired: &'static str,
     /// What it says was observed.
     pub observed: &'static str,
@@ -102,7 +102,9 @@ impl Table {
         let what = format!("the report of {}: {}", case.field, case.observed);
         test.settle(self.kind, self.name, &what, |_| history.find(found).is_some()).await;
         let told = history.find(found).unwrap();
-        assert_drift(&told, case.field, case.desired, case.observed);
+        let name = self.identifier.replace("{account}", test.account_id());
+        let desired = case.desired.replace("NAME", &name).replace("ACCOUNT", test.account_id());
+        assert_drift(&told, case.field, &desired, case.observed);
         let row = drift(&told, case.field).unwrap();
         let since = row["since"].clone();
         match &case.then {
@@ -170,6 +172,7 @@ fn no_row_without_a_drift_test() {
 #[tokio::test]
 async fn every_field_of_a_bucket_that_drifts_is_reported_then_corrected_or_explained() {
     bucket::TABLE.run().await;
+    bucket::LOCKED.run().await;
 }
 
 #[tokio::test]

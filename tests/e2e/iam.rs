@@ -17,6 +17,12 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         ("s3", "GetPublicAccessBlock") => &["GetBucketPublicAccessBlock"],
         ("s3", "PutPublicAccessBlock") => &["PutBucketPublicAccessBlock"],
         ("s3", "DeleteBucketTagging") => &["PutBucketTagging"],
+        ("s3", "GetBucketLifecycleConfiguration") => &["GetLifecycleConfiguration"],
+        ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => &["PutLifecycleConfiguration"],
+        ("s3", "GetBucketCors") => &["GetBucketCORS"],
+        ("s3", "PutBucketCors" | "DeleteBucketCors") => &["PutBucketCORS"],
+        ("s3", "GetObjectLockConfiguration") => &["GetBucketObjectLockConfiguration"],
+        ("s3", "PutObjectLockConfiguration") => &["PutBucketObjectLockConfiguration"],
         ("s3", "ListObjectVersions") => &["ListBucketVersions"],
         ("s3", "DeleteObjects") => &["DeleteObject", "DeleteObjectVersion"],
         // Tags in the create call need the permission to tag.
@@ -88,8 +94,10 @@ async fn the_readme_lists_what_a_bucket_needs() {
     live(
         "ShowCoreBucket",
         "purpose: CloudTrailLogs, bucketName: 'life-{accountID}', tags: {a: b}",
-        "purpose: CloudTrailLogs, bucketName: 'life-{accountID}', tags: {a: c}",
-        "purpose: Backups, bucketName: 'life-{accountID}', deletionPolicy: Delete, emptyOnDelete: true",
+        "purpose: CloudTrailLogs, bucketName: 'life-{accountID}', tags: {a: c}, objectLock: {}, lifecycle: [], \
+            cors: [{allowedOrigins: ['*'], allowedMethods: [GET]}], logging: {targetBucket: 'life-{accountID}'}, \
+            policy: {statements: [{sid: Logs, effect: Allow, principal: {service: [logging.s3.amazonaws.com]}, actions: ['s3:PutObject']}]}",
+        "purpose: Backups, bucketName: 'life-{accountID}', deletionPolicy: Delete, emptyOnDelete: true, objectLock: {}",
         "s3 = client('s3'); b = 'life-ACCOUNT'
 s3.put_object(Bucket=b, Key='k', Body=b'x'); s3.delete_public_access_block(Bucket=b); s3.delete_bucket_ownership_controls(Bucket=b)",
     )

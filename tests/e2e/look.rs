@@ -26,6 +26,12 @@ pub fn settled(object: &Value) -> bool {
         && object["status"]["observedGeneration"] == object["metadata"]["generation"]
 }
 
+/// Whether AWS's id of the resource stands in the object's annotation.
+fn pinned(object: &Value) -> bool {
+    let pin = object["metadata"]["annotations"]["showcore.io/resource"].as_str().unwrap_or_default();
+    serde_json::from_str::<Value>(pin).is_ok_and(|pin| pin["id"].is_string())
+}
+
 /// The row of `status.drift` about a field.
 pub fn drift<'a>(object: &'a Value, field: &str) -> Option<&'a Value> {
     object["status"]["drift"].as_array()?.iter().find(|row| row["field"] == field)
@@ -55,7 +61,8 @@ pub async fn ready(kind: &str, name: &str, spec: &str) -> Test {
     let mut test = Test::start(name).await.unwrap();
     test.start_operator().await.unwrap();
     test.apply(&manifest(kind, name, spec)).await;
-    test.settle(kind, name, "Ready and in sync", settled).await;
+    // AWS's id is pinned after the status was written; then the object rests.
+    test.settle(kind, name, "Ready, in sync and pinned", |object| settled(object) && pinned(object)).await;
     test
 }
 

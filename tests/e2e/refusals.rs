@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sim::{Fault, FaultKind};
 use harness::Test;
 
-use crate::look::{calls, condition, fail, manifest, message, reason, settled, three_looks, told};
+use crate::look::{calls, condition, fail, manifest, message, ready, reason, settled, three_looks, told};
 
 const KIND: &str = "ShowCoreDatabase";
 
@@ -65,10 +65,8 @@ async fn a_refused_cache_and_a_refused_bucket_say_what_to_do() {
 
 #[tokio::test]
 async fn a_passing_trouble_of_awss_takes_nothing_away_from_a_store() {
-    let mut test = Test::start("hiccup").await.unwrap();
-    test.start_operator().await.unwrap();
-    test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: hiccup}, spec: {bucketName: 'hiccup-{accountID}', purpose: Backups}}").await;
-    let before = test.wait("ShowCoreBucket", "hiccup", "Ready", settled).await;
+    let test = ready("ShowCoreBucket", "hiccup", "bucketName: 'hiccup-{accountID}', purpose: Backups").await;
+    let before = test.get("ShowCoreBucket", "hiccup").await.unwrap();
     // Three attempts of the SDK's make one failed look.
     let kind = FaultKind::Error { code: "InternalError".into(), status: 500, message: String::new() };
     test.account.inject(Fault { service: "s3".into(), operation: "GetBucketVersioning".into(), times: 3, kind });

@@ -131,8 +131,13 @@ async fn rule_11_what_validation_let_through_is_still_not_done() {
         )
     };
     let bucket = |name: &str| {
-        manifest("ShowCoreBucket", "shop", &format!("bucketName: '{name}-{{accountID}}', purpose: Backups"))
+        manifest(
+            "ShowCoreBucket",
+            "shop",
+            &format!("bucketName: '{name}-{{accountID}}', purpose: Backups, objectLock: {{}}"),
+        )
     };
+    let everybody = "objectLock: {}, policy: {statements: [{sid: All, effect: Allow, principal: {aws: ['*']}, actions: ['s3:GetObject']}]}";
     test.apply(&database("")).await;
     test.apply(&bucket("shop")).await;
     for kind in ["ShowCoreDatabase", "ShowCoreBucket"] {
@@ -148,6 +153,19 @@ async fn rule_11_what_validation_let_through_is_still_not_done() {
         (database(", credentials: {username: other}"), "ShowCoreDatabase", "Pending", "credentials.username"),
         (database("").replace("sizeGiB: 30", "sizeGiB: 20"), "ShowCoreDatabase", "Ready", "Available"),
         (database(", parameters: {rds.force_ssl: '0'}"), "ShowCoreDatabase", "Ready", "Available"),
+        (
+            bucket("shop").replace(", objectLock: {}", ""),
+            "ShowCoreBucket",
+            "Pending",
+            "objectLock: Object Lock cannot be",
+        ),
+        (
+            bucket("shop").replace("objectLock", "versioning: false, objectLock"),
+            "ShowCoreBucket",
+            "Pending",
+            "versioning: the bucket",
+        ),
+        (bucket("shop").replace("objectLock: {}", everybody), "ShowCoreBucket", "Pending", "it allows everybody"),
         (bucket("other"), "ShowCoreBucket", "Stalled", "IdentifierChanged"),
     ];
     for (manifest, kind, type_, says) in tries {

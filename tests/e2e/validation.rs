@@ -78,6 +78,132 @@ fn buckets() -> Vec<Case> {
             bucket("region", json!("eu-west-1")),
             "region is immutable: a bucket",
         ),
+        change(
+            KIND,
+            bucket("objectLock", json!({})),
+            json!({ "purpose": "Backups" }),
+            "objectLock cannot be switched off again",
+        ),
+        new(
+            KIND,
+            json!({ "purpose": "Backups", "objectLock": {}, "versioning": false }),
+            "objectLock needs versioning: true",
+        ),
+        new(
+            KIND,
+            bucket("objectLock", json!({ "days": 1 })),
+            "objectLock: a default retention has a mode and days or years",
+        ),
+        new(
+            KIND,
+            bucket("objectLock", json!({ "mode": "Governance", "days": 1, "years": 1 })),
+            "objectLock: days or years, not both",
+        ),
+        new(KIND, bucket("logging", json!({ "targetBucket": "Upper" })), "logging.targetBucket is a bucket's name"),
+        new(KIND, cors("allowedOrigins", json!(["https://*.*"])), "cors.allowedOrigins: each has one * at most"),
+        new(KIND, cors("allowedHeaders", json!(["x-*-*"])), "cors.allowedHeaders: each has one * at most"),
+        new(KIND, cors("exposeHeaders", json!(["*"])), "cors.exposeHeaders: S3 takes no * here"),
+        new(KIND, statement("sid", json!("ShowCoreTLSOnly")), "policy.statements.sid has letters and digits"),
+        new(KIND, statement("sid", json!("with-hyphen")), "policy.statements.sid has letters and digits"),
+        new(KIND, statement("principal", json!({})), "policy.statements.principal names aws or service"),
+        new(
+            KIND,
+            statement("principal", json!({ "aws": ["someone"] })),
+            "policy.statements.principal.aws: each is an account",
+        ),
+        new(
+            KIND,
+            statement("principal", json!({ "aws": ["arn:aws:iam::111122223333:role/*"] })),
+            "policy.statements.principal.aws: each is an account",
+        ),
+        new(
+            KIND,
+            statement("principal", json!({ "service": ["cloudtrail"] })),
+            "policy.statements.principal.service: each must look",
+        ),
+        new(
+            KIND,
+            statement("principal", json!({ "aws": ["*"] })),
+            "policy.statements: an Allow to everybody (*) needs a condition",
+        ),
+        new(
+            KIND,
+            public(json!({ "Bool": { "aws:SecureTransport": ["true"] } })),
+            "policy.statements: an Allow to everybody (*) needs",
+        ),
+        new(
+            KIND,
+            public(json!({ "StringNotEquals": { "aws:PrincipalOrgID": ["o-1"] } })),
+            "policy.statements: an Allow to everybody",
+        ),
+        new(
+            KIND,
+            statement("actions", json!(["ec2:RunInstances"])),
+            "policy.statements.actions: each must look like s3:GetObject",
+        ),
+        new(
+            KIND,
+            statement("resources", json!(["arn:aws:s3:::other/*"])),
+            "policy.statements.resources: each is {bucketARN}",
+        ),
+        new(
+            KIND,
+            statement("condition", json!({ "Equals": { "aws:SourceArn": ["x"] } })),
+            "policy.statements.condition: operators are",
+        ),
+        new(
+            KIND,
+            statement("condition", json!({ "StringEquals": { "nocolon": ["x"] } })),
+            "policy.statements.condition: keys look like",
+        ),
+        new(KIND, rule(json!({ "id": "ShowCoreMine" })), "lifecycle.id has letters, digits"),
+        new(KIND, rule(json!({})), "lifecycle: a rule does something"),
+        new(
+            KIND,
+            rule(json!({ "expirationDays": 1, "expiredObjectDeleteMarkers": true })),
+            "lifecycle.expiredObjectDeleteMarkers is not for a rule with expirationDays",
+        ),
+        new(
+            KIND,
+            rule(json!({ "expirationDays": 1, "noncurrentVersionsToKeep": 1 })),
+            "lifecycle.noncurrentVersionsToKeep needs noncurrentExpirationDays",
+        ),
+        new(
+            KIND,
+            rule(json!({ "expirationDays": 60, "transitions": [{ "days": 60, "storageClass": "GLACIER" }] })),
+            "lifecycle.expirationDays is more than the days of each of transitions",
+        ),
+        new(
+            KIND,
+            rule(
+                json!({ "noncurrentExpirationDays": 60, "noncurrentTransitions": [{ "days": 60, "storageClass": "GLACIER" }] }),
+            ),
+            "lifecycle.noncurrentExpirationDays is more than the days of each of noncurrentTransitions",
+        ),
+        new(
+            KIND,
+            rule(json!({ "transitions": [{ "days": 29, "storageClass": "STANDARD_IA" }] })),
+            "lifecycle.transitions: objects can be moved to STANDARD_IA and ONEZONE_IA after 30 days",
+        ),
+        new(
+            KIND,
+            rule(json!({ "noncurrentTransitions": [{ "days": 29, "storageClass": "ONEZONE_IA" }] })),
+            "lifecycle.noncurrentTransitions: objects can be moved to STANDARD_IA and ONEZONE_IA after 30 days",
+        ),
+        new(
+            KIND,
+            rule(
+                json!({ "transitions": [{ "days": 30, "storageClass": "STANDARD_IA" }, { "days": 59, "storageClass": "GLACIER" }] }),
+            ),
+            "lifecycle.transitions: objects move in the order",
+        ),
+        new(
+            KIND,
+            rule(
+                json!({ "noncurrentTransitions": [{ "days": 9, "storageClass": "DEEP_ARCHIVE" }, { "days": 9, "storageClass": "GLACIER" }] }),
+            ),
+            "lifecycle.noncurrentTransitions: objects move in the order",
+        ),
         // What the schema itself refuses.
         new(KIND, json!({}), "spec.purpose: Required value"),
         new(
@@ -86,6 +212,35 @@ fn buckets() -> Vec<Case> {
             "spec.encryption.keyManagement: Unsupported value",
         ),
     ]
+}
+
+/// A bucket's spec with a cross-origin rule with one more field.
+fn cors(field: &str, value: Value) -> Value {
+    let mut rule = json!({ "allowedOrigins": ["*"], "allowedMethods": ["GET"] });
+    rule[field] = value;
+    bucket("cors", json!([rule]))
+}
+
+/// A bucket's spec with a statement of the policy with another field.
+fn statement(field: &str, value: Value) -> Value {
+    let mut statement = json!({ "sid": "One", "effect": "Allow", "principal": { "aws": ["111122223333"] }, "actions": ["s3:GetObject"] });
+    statement[field] = value;
+    bucket("policy", json!({ "statements": [statement] }))
+}
+
+/// A bucket's spec with a statement that allows everybody under a condition.
+fn public(condition: Value) -> Value {
+    let mut spec = statement("principal", json!({ "aws": ["*"] }));
+    spec["policy"]["statements"][0]["condition"] = condition;
+    spec
+}
+
+/// A bucket's spec with a lifecycle rule of these fields.
+fn rule(mut rule: Value) -> Value {
+    if rule["id"].is_null() {
+        rule["id"] = json!("one");
+    }
+    bucket("lifecycle", json!([rule]))
 }
 
 fn databases() -> Vec<Case> {
@@ -248,6 +403,33 @@ fn caches() -> Vec<Case> {
         ),
         new(KIND, json!({ "replicas": 6 }), "spec.replicas: Invalid value"),
     ]
+}
+
+/// What users need is not refused.
+#[tokio::test]
+async fn what_aws_takes_for_a_bucket_is_not_refused() {
+    let test = Test::start("accepted").await.unwrap();
+    let to = |days: i32, class: &str| json!({ "days": days, "storageClass": class });
+    let specs = [
+        public(json!({ "StringEquals": { "aws:PrincipalOrgID": ["o-abcdefghij"] } })),
+        public(
+            json!({ "IpAddress": { "aws:SourceIp": ["203.0.113.0/24"] }, "Bool": { "aws:SecureTransport": ["true"] } }),
+        ),
+        statement("condition", json!({ "ForAnyValue:StringLikeIfExists": { "aws:TagKeys": ["a*"] } })),
+        statement("resources", json!(["{bucketARN}/logs/*"])),
+        rule(
+            json!({ "expirationDays": 400, "transitions": [to(60, "ONEZONE_IA"), to(30, "STANDARD_IA"), to(90, "GLACIER"), to(180, "DEEP_ARCHIVE")] }),
+        ),
+        rule(
+            json!({ "expiredObjectDeleteMarkers": true, "noncurrentExpirationDays": 30, "noncurrentVersionsToKeep": 3 }),
+        ),
+        bucket("lifecycle", json!([])),
+        bucket("objectLock", json!({ "mode": "Compliance", "years": 7 })),
+        bucket("logging", json!({ "targetBucket": "logs-{accountID}-{region}" })),
+    ];
+    for (at, spec) in specs.iter().enumerate() {
+        test.apply(&object("ShowCoreBucket", &format!("accepted-{at}"), spec)).await;
+    }
 }
 
 #[tokio::test]

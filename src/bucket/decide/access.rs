@@ -85,7 +85,30 @@ fn statements(wanted: &Wanted<'_>) -> Vec<Value> {
     own_statements(wanted).into_iter().chain(added(wanted)).collect()
 }
 
-/// The policy to write for these of the fields. What differs and is not to be corrected now stays as it is.
+/// The fields of the spec's statements that are to be written: those to correct, and those whose sid names a foreign
+/// Allow now, which goes in any case: then the spec's statement comes back in its place.
+pub(super) fn to_add<'a>(
+    wanted: &Wanted<'_>,
+    bucket: &Bucket,
+    compared: &'a Comparison,
+    names: &[&'a str],
+) -> Vec<&'a str> {
+    let foreign = policy::foreign_allows(bucket.policy.as_ref(), &statements(wanted), wanted.place);
+    let taken = |sid: &str| foreign.iter().any(|statement| policy::sid(statement) == Some(sid));
+    let differing = compared.differences.iter().map(|difference| &difference.field);
+    differing
+        .filter(|field| field.blocked.is_none())
+        .map(|field| field.name.as_str())
+        .filter(|name| sid_of(name).is_some_and(|sid| names.contains(name) || taken(sid)))
+        .collect()
+}
+
+/// The sid that a field of the spec's statements is about.
+fn sid_of(field: &str) -> Option<&str> {
+    field.strip_prefix(STATEMENTS.name)?.strip_prefix('.')
+}
+
+/// The policy to write for these of the fields. What differs and is not among them stays as it is.
 pub(super) fn document(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparison, names: &[&str]) -> Value {
     let field = |sid: &str| format!("{}.{sid}", STATEMENTS.name);
     let waits = |statement: &Value| {
@@ -94,8 +117,9 @@ pub(super) fn document(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparis
     };
     let all = statements(wanted);
     let (waiting, put): (Vec<_>, Vec<_>) = all.iter().cloned().partition(waits);
-    let to_correct = names.iter().filter_map(|name| name.strip_prefix(STATEMENTS.name)?.strip_prefix('.'));
-    let gone: Vec<_> = to_correct
+    let gone: Vec<_> = names
+        .iter()
+        .filter_map(|name| sid_of(name))
         .filter(|sid| !put.iter().chain(&waiting).any(|statement| policy::sid(statement) == Some(sid)))
         .collect();
     policy::merged(bucket.policy.as_ref(), &put, &gone, &all, wanted.place)

@@ -40,7 +40,17 @@ pub(super) fn merged(
     let to_correct = |id: &str| names.contains(&field(id).as_str());
     let seen = bucket.lifecycle.rules.iter().filter(|rule| !to_correct(rule.id.as_deref().unwrap_or_default()));
     let put = rules(wanted).into_iter().filter(|rule| differs(&rule.id) && to_correct(&rule.id));
-    (seen.cloned().collect(), put.collect())
+    (seen.cloned().map(modern).collect(), put.collect())
+}
+
+/// A rule in the form that ours have: S3 does not take rules of the old form beside those of the new one.
+#[expect(deprecated, reason = "older rules have it")]
+fn modern(mut rule: Seen) -> Seen {
+    if let (Some(prefix), None) = (&rule.prefix, &rule.filter) {
+        rule.filter = Some(LifecycleRuleFilter::builder().prefix(prefix).build());
+        rule.prefix = None;
+    }
+    rule
 }
 
 /// What a rule of the spec does.
@@ -217,6 +227,14 @@ mod tests {
             plain
         );
         assert_eq!(said(seen().filter(filter().prefix("logs/").build())), old);
+    }
+
+    #[test]
+    #[expect(deprecated, reason = "older rules have it")]
+    fn a_rule_of_the_old_form_is_kept_in_the_new_one() {
+        let old = seen().prefix("logs/").build().expect("a rule");
+        let kept = modern(old.clone());
+        assert_eq!((kept.prefix.as_deref(), seen_words(&kept)), (None, seen_words(&old)));
     }
 
     #[test]

@@ -149,17 +149,13 @@ impl Cors<'_> {
     fn words(&self) -> String {
         let list = |texts: &BTreeSet<String>| texts.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let plain = |texts: &BTreeSet<&str>| texts.iter().copied().collect::<Vec<_>>().join(", ");
-        let mut text = format!("{} from {}", plain(&self.methods), plain(&self.origins));
-        if !self.headers.is_empty() {
-            text += &format!(" with {}", list(&self.headers));
-        }
-        if !self.exposed.is_empty() {
-            text += &format!(" exposing {}", list(&self.exposed));
-        }
-        if let Some(seconds) = self.seconds {
-            text += &format!(" for {seconds} s");
-        }
-        text
+        let parts = [
+            Some(format!("{} from {}", plain(&self.methods), plain(&self.origins))),
+            (!self.headers.is_empty()).then(|| format!("with {}", list(&self.headers))),
+            (!self.exposed.is_empty()).then(|| format!("exposing {}", list(&self.exposed))),
+            self.seconds.map(|seconds| format!("for {seconds} s")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 

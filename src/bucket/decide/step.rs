@@ -7,7 +7,13 @@ use aws_sdk_s3::types::{
 };
 use serde_json::Value;
 
-use super::{Wanted, access::document, lifecycle, settings::lock};
+use super::{
+    Wanted,
+    access::{document, to_add},
+    fields::STATEMENTS,
+    lifecycle,
+    settings::lock,
+};
 use crate::{
     bucket::{Bucket, CorsRule, LifecycleRule, filled},
     decision::{self, Comparison},
@@ -145,45 +151,56 @@ impl decision::Step for Step {
     }
 }
 
-/// The steps for the fields that differ and may be corrected, in the order that S3 wants.
+/// The steps for the fields that differ and may be corrected. What closes a door comes first, in the order that S3
+/// wants; what the spec adds and S3 may refuse comes last, since after a refusal the rest is not done.
 pub(super) fn steps(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparison) -> Vec<Step> {
     let spec = wanted.spec;
     let names = compared.to_correct(wanted.drift_policy);
     let has = |name: &str| names.contains(&name);
-    let of = |row: &str| -> Vec<String> {
-        let within = |name: &str| name.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        let differing =
-            compared.differences.iter().filter(|d| within(&d.field.name) && names.contains(&d.field.name.as_str()));
-        differing.map(|d| format!("{}: {}", d.field.name, d.field.desired)).collect()
+    let of = |row: &str| within(row, &names);
+    let words = |names: &[&str]| -> Vec<String> {
+        let differing = compared.differences.iter().map(|difference| &difference.field);
+        let these = differing.filter(|field| names.contains(&field.name.as_str()));
+        these.map(|field| format!("{}: {}", field.name, field.desired)).collect()
     };
     let mut steps = Vec::new();
-    let mut step = |changes: Vec<String>, make: &dyn Fn(Vec<String>) -> Option<Step>| {
-        if !changes.is_empty() {
-            steps.extend(make(changes));
+    let mut step = |names: &[&str], make: &dyn Fn(Vec<String>) -> Option<Step>| {
+        if !names.is_empty() {
+            steps.extend(make(words(names)));
         }
     };
-    step(of("publicAccessBlock"), &|_| Some(Step::PutPublicAccessBlock));
-    step(of("objectOwnership"), &|_| Some(Step::PutOwnershipControls));
-    step(of("encryption"), &|changes| Some(Step::PutEncryption { changes }));
-    step(of("versioning"), &|_| Some(Step::PutVersioning { enabled: spec.versioning }));
-    step(of("objectLock"), &|changes| {
+    step(&of("publicAccessBlock"), &|_| Some(Step::PutPublicAccessBlock));
+    step(&of("objectOwnership"), &|_| Some(Step::PutOwnershipControls));
+    step(&of("encryption"), &|changes| Some(Step::PutEncryption { changes }));
+    step(&of("versioning"), &|_| Some(Step::PutVersioning { enabled: spec.versioning }));
+    let (added, enforced): (Vec<_>, Vec<_>) =
+        of("policy").into_iter().partition(|name| !within(STATEMENTS.name, &[name]).is_empty());
+    step(&enforced, &|changes| {
+        Some(Step::PutPolicy { policy: document(wanted, bucket, compared, &enforced), changes })
+    });
+    step(&of("tags"), &|changes| {
+        let (set, gone) = tag_changes(&wanted.tags(&spec.tags), &names);
+        let mut tags = bucket.tags.clone();
+        tags.retain(|key, _| !gone.contains(key));
+        tags.extend(set);
+        Some(Step::PutTags { tags, changes })
+    });
+    step(&of("objectLock"), &|changes| {
         let lock = lock(spec.object_lock.as_ref()?, bucket, has("objectLock.mode"));
         Some(Step::PutObjectLock { lock: Box::new(lock), changes })
     });
-    step(of("policy"), &|changes| {
-        Some(Step::PutPolicy { policy: document(wanted, bucket, compared, &names), changes })
-    });
-    step(of("lifecycle"), &|changes| {
+    step(&of("lifecycle"), &|changes| {
         let (keep, put) = lifecycle::merged(wanted, bucket, compared, &names);
-        Some(Step::PutLifecycle {
-            keep,
-            put,
-            minimum_object_size: bucket.lifecycle.minimum_object_size.clone(),
-            changes,
-        })
+        let minimum_object_size = bucket.lifecycle.minimum_object_size.clone();
+        Some(Step::PutLifecycle { keep, put, minimum_object_size, changes })
     });
-    step(of("cors"), &|changes| Some(Step::PutCors { rules: spec.cors.clone().unwrap_or_default(), changes }));
-    step(of("logging"), &|changes| {
+    step(&of("cors"), &|changes| Some(Step::PutCors { rules: spec.cors.clone().unwrap_or_default(), changes }));
+    let added = to_add(wanted, bucket, compared, &added);
+    step(&added, &|changes| {
+        let all: Vec<_> = enforced.iter().chain(&added).copied().collect();
+        Some(Step::PutPolicy { policy: document(wanted, bucket, compared, &all), changes })
+    });
+    step(&of("logging"), &|changes| {
         let to = spec.logging.as_ref().map(|logging| LogTarget {
             bucket: filled(&logging.target_bucket, wanted.place),
             prefix: logging.target_prefix.clone(),
@@ -191,12 +208,11 @@ pub(super) fn steps(wanted: &Wanted<'_>, bucket: &Bucket, compared: &Comparison)
         });
         Some(Step::PutLogging { to, changes })
     });
-    step(of("tags"), &|changes| {
-        let (set, gone) = tag_changes(&wanted.tags(&spec.tags), &names);
-        let mut tags = bucket.tags.clone();
-        tags.retain(|key, _| !gone.contains(key));
-        tags.extend(set);
-        Some(Step::PutTags { tags, changes })
-    });
     steps
+}
+
+/// The names that are this row's, or one of its entries.
+fn within<'a>(row: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let is = |name: &&str| name.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    names.iter().copied().filter(is).collect()
 }

@@ -17,7 +17,9 @@ use crate::{
 };
 
 mod access;
+mod cloudtrail;
 mod lifecycle;
+mod ownership;
 mod settings;
 
 const KIND: &str = "ShowCoreBucket";
@@ -159,8 +161,8 @@ fn rule_04_the_owner_tags_travel_in_the_create_call() {
                 put_encryption(&["encryption: AES256", "encryption.sseC: refused"]),
                 Step::PutVersioning { enabled: true },
                 tls_again(),
-                put_defaults(),
                 put_tags(tagged(KIND, &[("team", "core")]), &["tags.team: 'core'"]),
+                put_defaults(),
             ]),
         ),
         ("set up", decided(&applied(), &with(|_| {})), calm()),
@@ -445,215 +447,6 @@ fn rule_01_a_bucket_set_to_kms_is_blocked_with_both_ways_out_and_not_lowered() {
             "set so before the first look: no drift, and said in Pending",
             decided(&applied(), &kms("aws:kms", Some(key))),
             Outcome::rest("Ready Available", "Yes KMSKey").pending("ChangeImpossible"),
-        ),
-    ]);
-}
-
-const TRAILS: &str = "arn:aws:cloudtrail:*:111122223333:trail/*";
-
-fn delivery(trails: &[&str], prefix: Option<&str>, owners: &[&str]) -> Vec<Value> {
-    let trails: Vec<_> = trails.iter().map(|arn| (*arn).to_owned()).collect();
-    let mut statements = vec![policy::tls_only(ARN)];
-    statements.extend(policy::cloudtrail_delivery(ARN, &trails, prefix, owners));
-    statements
-}
-
-#[test]
-fn cloudtrail_may_deliver_and_nobody_else() {
-    use DriftAction::Pending;
-    let logs = |cloud_trail: Value| {
-        spec(json!({ "purpose": "CloudTrailLogs", "cloudTrail": cloud_trail, "tags": { "team": "core" } }))
-    };
-    let any = delivery(&[TRAILS], None, &["111122223333"]);
-    assert_eq!(any[2]["Resource"], json!([format!("{ARN}/AWSLogs/111122223333/*")]));
-    assert_eq!(any[1]["Condition"]["ArnLike"]["aws:SourceArn"], json!([TRAILS]));
-    let holds = |statements: &[Value]| with(|bucket| bucket.policy = Some(policy_of(statements)));
-    let settled_logs = || settled_as(logs(json!({})), &holds(&any));
-    let words = |words: &str| format!("policy.cloudTrail: CloudTrail may deliver{words}");
-    let any_words = words(&format!(" from {TRAILS}"));
-    let trail = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit";
-    let changed = |cloud_trail: Value| {
-        decided(&settled_logs().but(|scene| scene.spec = logs(cloud_trail)).report(), &holds(&any))
-    };
-    let mut open = any.clone();
-    open[2]["Principal"] = json!("*");
-    let mut loose = any.clone();
-    loose[2]["Condition"] = json!({});
-    let not_delivered = || Outcome::rest("Ready Available", "Yes SSES3");
-    check(vec![
-        (
-            "made for CloudTrail",
-            decided(&applied().but(|scene| scene.spec = logs(json!({}))), &with(|bucket| bucket.policy = None)),
-            Outcome::rest("Working Configuring", "Unknown").doing(vec![put_policy(&any, &[TLS_AGAIN, &any_words])]),
-        ),
-        ("quiet", decided(&settled_logs(), &holds(&any)), calm()),
-        (
-            "one trail only: no drift, and the old statements go",
-            changed(json!({ "trailARNs": [trail] })),
-            calm().doing(vec![put_policy(
-                &delivery(&[trail], None, &["111122223333"]),
-                &[&words(&format!(" from {trail}"))],
-            )]),
-        ),
-        (
-            "a prefix",
-            changed(json!({ "prefix": "logs" })),
-            calm().doing(vec![put_policy(
-                &delivery(&[TRAILS], Some("logs"), &["111122223333"]),
-                &[&words(&format!(" under logs from {TRAILS}"))],
-            )]),
-        ),
-        (
-            "an organization",
-            changed(json!({ "organizationID": "o-abcdefghij" })),
-            calm().doing(vec![put_policy(
-                &delivery(&[TRAILS], None, &["111122223333", "o-abcdefghij"]),
-                &[&words(&format!(" for o-abcdefghij from {TRAILS}"))],
-            )]),
-        ),
-        (
-            "no longer for CloudTrail: its statements go, and nothing drifted",
-            decided(&settled_logs().but(|scene| scene.spec = applied().spec).report(), &holds(&any)),
-            calm().doing(vec![put_policy(&[policy::tls_only(ARN)], &["policy.cloudTrail: absent"])]),
-        ),
-        (
-            "its statements taken away",
-            decided(&settled_logs().report(), &holds(&[policy::tls_only(ARN)])),
-            not_delivered().doing(vec![put_policy(&any, &[&any_words])]).drifted("policy.cloudTrail", Pending),
-        ),
-        (
-            "its statement opened to everybody",
-            decided(&settled_logs(), &holds(&open)),
-            not_delivered()
-                .doing(vec![put_policy(&any, &[&any_words, NO_FOREIGNER])])
-                .drifted("policy.cloudTrail", Pending)
-                .drifted("policy.foreignAllow", Pending),
-        ),
-        (
-            "its condition taken away",
-            decided(&settled_logs(), &holds(&loose)),
-            not_delivered()
-                .doing(vec![put_policy(&any, &[&any_words, NO_FOREIGNER])])
-                .drifted("policy.cloudTrail", Pending)
-                .drifted("policy.foreignAllow", Pending),
-        ),
-        (
-            "CloudTrail let into a bucket that is not for it",
-            decided(&settled(), &holds(&any)),
-            calm()
-                .doing(vec![put_policy(&[policy::tls_only(ARN)], &[NO_FOREIGNER])])
-                .drifted("policy.foreignAllow", Pending),
-        ),
-        (
-            "opened to everybody while the purpose changes",
-            decided(&settled_logs().but(|scene| scene.spec = applied().spec), &holds(&open)),
-            calm()
-                .doing(vec![put_policy(&[policy::tls_only(ARN)], &["policy.cloudTrail: absent", NO_FOREIGNER])])
-                .drifted("policy.foreignAllow", Pending),
-        ),
-    ]);
-}
-
-#[test]
-fn rule_03_a_bucket_that_is_not_ours_is_left_untouched() {
-    let untagged = || with(|bucket| bucket.tags = map(&[("theirs", "kept")]));
-    let other = || with(|bucket| drop(bucket.tags.insert(OWNER_TAG.into(), "ShowCoreBucket/team/other".into())));
-    let stalled = |reason: &str| Outcome::rest(&format!("Stalled {reason}"), "Unknown");
-    let elsewhere =
-        |scene: Scene<ShowCoreBucketSpec>| scene.but(|scene| scene.place.account_id = "999999999999".into());
-    let delete = DeletionPolicy::Delete;
-    check(vec![
-        ("no owner tags", decided(&applied(), &untagged()), stalled("NotOurs")),
-        (
-            "no owner tags on one we knew: it has no id that proves it",
-            decided(&settled(), &untagged()),
-            stalled("NotOurs"),
-        ),
-        ("another object's", decided(&settled(), &other()), stalled("Conflict")),
-        ("another account's", decided(&applied(), &Seen::Forbidden), stalled("NotOurs")),
-        ("another region's", decided(&applied(), &Seen::Elsewhere), stalled("NotOurs")),
-        ("ours, and no longer to be seen", decided(&settled(), &Seen::Forbidden), stalled("NotOurs")),
-        (
-            "the operator acts in another account",
-            decided(&elsewhere(settled()), &Seen::Forbidden),
-            stalled("WrongPlace"),
-        ),
-        ("deleting: no owner tags", decided(&settled().deleting(delete), &untagged()), Outcome::released()),
-        ("deleting: another object's", decided(&settled().deleting(delete), &other()), Outcome::released()),
-        (
-            "deleting: another account's, never ours",
-            decided(&applied().deleting(delete), &Seen::Forbidden),
-            Outcome::released(),
-        ),
-        (
-            "deleting: ours, and not to be seen",
-            decided(&settled().deleting(delete), &Seen::Forbidden),
-            stalled("NotOurs"),
-        ),
-        (
-            "deleting: the operator acts in another account",
-            decided(&elsewhere(applied()).deleting(delete), &Seen::Forbidden),
-            stalled("WrongPlace"),
-        ),
-    ]);
-    let Verdict::Stalled(why) = decided(&settled(), &untagged()).verdict else { panic!("not stalled") };
-    assert!(
-        why.message.contains("{Key=theirs,Value=kept}") && why.message.contains("Key=showcore.io/uid"),
-        "{}",
-        why.message
-    );
-}
-
-#[test]
-fn rule_02_a_bucket_that_is_gone_is_missing_and_not_made_again() {
-    let missing = settled().lost_for(60);
-    check(vec![
-        ("first look", decided(&settled(), &Seen::Absent), Outcome::rest("Working NotFound", "Unknown")),
-        ("believed", decided(&missing, &Seen::Absent), Outcome::rest("Stalled Missing", "Unknown")),
-        ("found again", decided(&missing, &with(|_| {})), calm()),
-    ]);
-}
-
-#[test]
-fn rule_02_a_bucket_is_deleted_only_as_its_policy_says() {
-    let holds = |objects: Option<bool>| with(|bucket| bucket.has_objects = objects);
-    let retain = || settled().deleting(DeletionPolicy::Retain);
-    let delete = || settled().deleting(DeletionPolicy::Delete);
-    let empty = || delete().but(|scene| scene.spec.empty_on_delete = true);
-    let deleting = || Outcome::rest("Working Deleting", "Unknown");
-    let off = put_tags(map(&[("team", "core"), ("theirs", "kept")]), &["take off the owner tags"]);
-    let not_empty = || Outcome { look_again: LookAgain::Poll, ..Outcome::rest("Stalled BucketNotEmpty", "Unknown") };
-    check(vec![
-        ("Retain: only the owner tags go", decided(&retain(), &holds(Some(true))), deleting().doing(vec![off])),
-        (
-            "Retain: the owner tags are off",
-            decided(&retain(), &with(|bucket| bucket.tags = map(&[("team", "core")]))),
-            Outcome::released(),
-        ),
-        ("Delete: empty", decided(&delete(), &holds(Some(false))), deleting().doing(vec![Step::Delete])),
-        ("Delete: it holds objects", decided(&delete(), &holds(Some(true))), not_empty()),
-        ("Delete: not known whether it does", decided(&delete(), &holds(None)), not_empty()),
-        (
-            "Delete, emptyOnDelete: it holds objects",
-            decided(&empty(), &holds(Some(true))),
-            deleting().doing(vec![Step::Empty]),
-        ),
-        (
-            "Delete, emptyOnDelete: emptied",
-            decided(&empty(), &holds(Some(false))),
-            deleting().doing(vec![Step::Delete]),
-        ),
-        ("rule 6: a delete that was accepted is not the end", decided(&delete(), &Seen::Absent), deleting()),
-        ("gone, believed", decided(&delete().lost_for(30), &Seen::Absent), Outcome::released()),
-        (
-            "paused: nothing is deleted",
-            decided(&delete(), &holds(Some(false))).paused(),
-            Outcome {
-                held: vec![Step::Delete],
-                pending: Some("Paused"),
-                look_again: LookAgain::Poll,
-                ..Outcome::rest("Working Paused", "Unknown")
-            },
         ),
     ]);
 }

@@ -61,8 +61,9 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
             Outcome::rest("Working Creating", "Unknown").doing(vec![
                 Step::Create { tags: tagged(KIND, &[("team", "core")]) },
                 Step::PutVersioning { enabled: true },
-                put(&[partner()], &[TLS_AGAIN, WORDS]),
+                tls_again(),
                 put_defaults(),
+                put(&[partner()], &[WORDS]),
             ]),
         ),
         ("quiet, although S3 stores it otherwise", decided(&here(), &holds(&[stored()])), calm()),
@@ -78,7 +79,7 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         (
             "one that left the spec goes",
             changed(applied().spec, &[stored(), theirs.clone()]),
-            calm().doing(vec![put(&[theirs.clone()], &["policy.statements.partner: absent"])]),
+            calm().doing(vec![put(std::slice::from_ref(&theirs), &["policy.statements.partner: absent"])]),
         ),
         (
             "taken away",
@@ -92,7 +93,7 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         ),
         (
             "taken away and only reported while a foreigner is put out",
-            decided(&here().report(), &holds(&[stranger.clone()])),
+            decided(&here().report(), &holds(std::slice::from_ref(&stranger))),
             calm()
                 .doing(vec![put(&[], &[NO_FOREIGNER])])
                 .drifted("policy.statements.partner", ReportOnly)
@@ -100,17 +101,33 @@ fn whom_the_spec_names_is_not_foreign_and_a_statement_of_ours_that_left_the_spec
         ),
         (
             "opened to everybody under its own sid",
-            decided(&here(), &holds(&[opened.clone()])),
+            decided(&here(), &holds(std::slice::from_ref(&opened))),
             calm()
-                .doing(vec![put(&[partner()], &[WORDS, NO_FOREIGNER])])
+                .doing(vec![put(&[], &[NO_FOREIGNER]), put(&[partner()], &[WORDS])])
                 .drifted("policy.statements.partner", Pending)
                 .drifted("policy.foreignAllow", Pending),
+        ),
+        (
+            "the same under Report: where the foreigner goes, the spec's statement comes back",
+            decided(&here().report(), &holds(std::slice::from_ref(&opened))),
+            calm()
+                .doing(vec![put(&[], &[NO_FOREIGNER]), put(&[partner()], &[WORDS])])
+                .drifted("policy.statements.partner", ReportOnly)
+                .drifted("policy.foreignAllow", Pending),
+        ),
+        (
+            "TLS and a statement taken away: the door is closed before what S3 may refuse",
+            decided(&here(), &with(|bucket| bucket.policy = None)),
+            Outcome::rest("Working Configuring", "No NotInTransit")
+                .doing(vec![tls_again(), put(&[partner()], &[WORDS])])
+                .drifted("policy.tlsOnly", Pending)
+                .drifted("policy.statements.partner", Pending),
         ),
         (
             "opened to everybody while it leaves the spec: that is no wanted change",
             decided(&here().but(|scene| scene.spec = applied().spec), &holds(&[opened])),
             calm()
-                .doing(vec![put(&[], &["policy.statements.partner: absent", NO_FOREIGNER])])
+                .doing(vec![put(&[], &[NO_FOREIGNER]), put(&[], &["policy.statements.partner: absent"])])
                 .drifted("policy.foreignAllow", Pending),
         ),
         (

@@ -60,6 +60,15 @@ pub fn checked(
             "The number of lifecycle rules must not exceed the allowed limit of 1000 rules",
         ));
     }
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html: Prefix is of the former version of the API;
+    // the message is S3's own.
+    if rules.iter().any(|rule| rule.prefix.is_some()) && rules.iter().any(|rule| rule.filter.is_some()) {
+        return Err(refusal(
+            "InvalidRequest",
+            400,
+            "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter.",
+        ));
+    }
     let mut ids = BTreeSet::new();
     for (at, rule) in rules.iter_mut().enumerate() {
         // AWS makes up an id where none is given.
@@ -156,13 +165,12 @@ fn check_filter(filter: &LifecycleRuleFilter) -> S3Result<(bool, bool)> {
 fn check_expiration(expiration: &LifecycleExpiration, filtered: bool) -> S3Result<Option<i32>> {
     match (expiration.days, &expiration.date, expiration.expired_object_delete_marker) {
         (Some(days), None, None) => positive("Days' for Expiration action", Some(days)).map(Some),
-        (None, Some(_), None) => Ok(None),
         (None, None, Some(_)) if filtered => Err(refusal(
             "InvalidRequest",
             400,
             "ExpiredObjectDeleteMarker cannot be specified with Tags or object sizes",
         )),
-        (None, None, Some(_)) => Ok(None),
+        (None, Some(_), None) | (None, None, Some(_)) => Ok(None),
         _ => Err(malformed_xml()),
     }
 }
@@ -300,7 +308,18 @@ mod tests {
             ("InvalidArgument", vec![rule(|rule| rule.id = Some("i".repeat(256)))]),
             ("MalformedXML", vec![rule(|rule| rule.status = ExpirationStatus::from_static("On"))]),
             ("MalformedXML", vec![rule(|rule| rule.filter = None)]),
-            ("MalformedXML", vec![rule(|rule| rule.prefix = Some(String::new()))]),
+            ("InvalidRequest", vec![rule(|rule| rule.prefix = Some(String::new()))]),
+            (
+                "InvalidRequest",
+                vec![
+                    rule(|_| {}),
+                    rule(|rule| {
+                        rule.id = Some("old".to_owned());
+                        rule.filter = None;
+                        rule.prefix = Some(String::new());
+                    }),
+                ],
+            ),
             ("InvalidRequest", vec![rule(|rule| rule.abort_incomplete_multipart_upload = None)]),
             (
                 "InvalidRequest",
