@@ -9,6 +9,10 @@ use crate::look::{
     rule_07, secret, settled, tamper, three_looks, told, version,
 };
 
+mod calls;
+mod drift;
+mod upgrade;
+
 const KIND: &str = "ShowCoreDatabase";
 const REGION: &str = "eu-central-1";
 
@@ -23,6 +27,14 @@ async fn ready(name: &str, spec: &str) -> Test {
     test.until("available", |test| status(test, name).as_deref() == Some("available")).await;
     test
 }
+
+/// A spec that says everything that can be said of a database's settings.
+const EVERY_FIELD: &str =
+    "engineVersion: '16.4', storage: {sizeGiB: 500, maxSizeGiB: 1000, type: gp3, iops: 12000, throughput: 500},
+    availability: MultiAZ, maintenance: {window: 'sun:05:00-sun:06:00', autoMinorVersionUpgrade: false},
+    backup: {window: '01:00-02:00', retentionDays: 14}, logExports: [postgresql, upgrade],
+    performanceInsights: {enabled: true, retentionDays: 31}, caCertificateIdentifier: rds-ca-ecc384-g1,
+    parameters: {log_min_duration_statement: '500'}";
 
 fn status(test: &Test, name: &str) -> Option<String> {
     test.account.rds().status(REGION, name)

@@ -39,6 +39,8 @@ pub enum Step {
         set: BTreeMap<String, String>,
         /// Parameters to put back to their defaults.
         reset: BTreeSet<String>,
+        /// Whether the instance runs with the group: then what is dynamic holds at once.
+        in_use: bool,
     },
     /// Deletes the store's own parameter group.
     DeleteParameterGroup {

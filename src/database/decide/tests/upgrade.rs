@@ -73,6 +73,7 @@ fn with_parameters_the_group_of_the_new_family_comes_first_and_the_old_one_goes_
             name: "shop-postgres17".into(),
             set: map(&set),
             reset: std::collections::BTreeSet::new(),
+            in_use: false,
         },
     ];
     let all = make.iter().cloned().chain([upgrade(Some("shop-postgres17"))]).collect();
