@@ -77,7 +77,14 @@ fn with_parameters_the_group_of_the_new_family_comes_first_and_the_old_one_goes_
         },
     ];
     let all = make.iter().cloned().chain([upgrade(Some("shop-postgres17"))]).collect();
-    check(vec![("everything in one plan", decided(&sunday, &no_group_yet), calm().doing(all))]);
+    check(vec![
+        (
+            "before the window: the group is made, and given with the upgrade only",
+            decided(&asked(&before), &no_group_yet),
+            calm().doing(make.to_vec()).holding(vec![upgrade(Some("shop-postgres17"))]),
+        ),
+        ("inside: everything in one plan", decided(&sunday, &no_group_yet), calm().doing(all)),
+    ]);
     let upgraded = Seen { former_group: Some(group(16, &set)), ..tuned("17.6", 17) };
     let gone = Step::DeleteParameterGroup { name: "shop-postgres16".into() };
     let decision = decided(&sunday, &upgraded);
