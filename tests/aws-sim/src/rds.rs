@@ -217,6 +217,13 @@ impl Rds {
         version.clone_into(&mut self.instance(region, identifier).engine_version);
     }
 
+    /// Lets upgrades of an instance fail: it is `upgrading` for a while, and then what it was. What pre-upgrade checks find
+    /// shows in events and logs only:
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html>
+    pub fn let_upgrades_fail(&mut self, region: &str, identifier: &str, fail: bool) {
+        self.instance(region, identifier).upgrades_fail = fail;
+    }
+
     /// SHA-256 in hex of the master password that holds now.
     pub fn master_password_digest(&self, region: &str, identifier: &str) -> Option<String> {
         let instance = self.regions.get(region)?.instances.get(identifier)?;

@@ -73,6 +73,27 @@ async fn without_parameters_a_major_upgrade_ends_on_the_new_default_group() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_aws_gives_up_is_said_and_not_tried_again_until_a_person_says_so() {
+    let test = ready("given-up", "engineVersion: '16', disruption: Immediate").await;
+    test.account.rds().let_upgrades_fail(REGION, "given-up", true);
+    test.account.clear_requests();
+    let spec = |allow: bool| format!("engineVersion: '17', allowMajorVersionUpgrade: {allow}, disruption: Immediate");
+    test.apply(&manifest("given-up", &spec(true))).await;
+    let given_up = |object: &Value| message(object, "Pending").contains("AWS tried the upgrade and went back");
+    let object = test.settle(KIND, "given-up", "the failure", given_up).await;
+    assert_eq!(condition(&object, "Ready"), Some("True"));
+    three_looks(&test, "DescribeDBInstances").await;
+    assert_eq!(mutations(&test), ["ModifyDBInstance"], "once, not in a loop of outages");
+    test.account.rds().let_upgrades_fail(REGION, "given-up", false);
+    test.apply(&manifest("given-up", &spec(false))).await;
+    let forgotten = |object: &Value| message(object, "Pending").contains("set allowMajorVersionUpgrade: true");
+    test.wait(KIND, "given-up", "the leave taken back", forgotten).await;
+    test.apply(&manifest("given-up", &spec(true))).await;
+    test.settle(KIND, "given-up", "upgraded", in_sync).await;
+    assert!(describe(&test, "given-up").await["EngineVersion"].as_str().unwrap().starts_with("17."));
+}
+
+#[tokio::test]
 async fn an_upgrade_that_aws_does_not_offer_is_said_and_the_database_serves_on() {
     let test = ready("unoffered", "engineVersion: '16.10'").await;
     test.apply(&manifest("unoffered", "engineVersion: '17.2', allowMajorVersionUpgrade: true, disruption: Immediate"))
