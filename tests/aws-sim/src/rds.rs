@@ -196,6 +196,10 @@ impl Rds {
     }
 
     /// Changes what AWS sets at creation and no call changes: `Engine`, `MasterUsername`, `DBName` or `DBSubnetGroupName`.
+    ///
+    /// # Panics
+    ///
+    /// If the member is another.
     pub fn set_unchangeable(&mut self, region: &str, identifier: &str, member: &str, value: &str) {
         let instance = self.instance(region, identifier);
         match member {
