@@ -164,7 +164,7 @@ pub(super) async fn observe(object: &ShowCoreDatabase, look: &Look<'_>) -> Resul
     };
     let former_group = former_group(object, look, instance.as_ref()).await?;
     let final_snapshots = if look.deleting { final_snapshots(look).await? } else { Vec::new() };
-    Ok(Seen { former_group, instance, used_parameters, own_group, secret, final_snapshots })
+    Ok(Seen { instance, used_parameters, own_group, former_group, secret, final_snapshots })
 }
 
 async fn instance(look: &Look<'_>) -> Result<Option<Instance>, Failure> {
