@@ -124,12 +124,12 @@ pub struct ShowCoreDatabaseSpec {
     /// Maintenance window, and what AWS does in it.
     #[serde(default)]
     pub maintenance: Maintenance,
-    /// Logs that AWS exports to CloudWatch Logs.
+    /// Logs that AWS exports to `CloudWatch` Logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, other == one))").message("logExports: each log at most once"))]
     pub log_exports: Vec<LogExport>,
-    /// Performance Insights (the Standard mode of CloudWatch Database Insights): load and waits by statement. Encrypted
+    /// Performance Insights (the Standard mode of AWS's Database Insights): load and waits by statement. Encrypted
     /// with AWS's managed key.
     #[serde(default)]
     pub performance_insights: PerformanceInsights,

@@ -28,7 +28,11 @@ pub(super) async fn act(object: &ShowCoreDatabase, step: &Step, look: &Look<'_>)
                 .set_tags(Some(tag_list(tags)));
             look.send(call, request.send()).await.map(drop)
         }
-        Step::ModifyParameterGroup { name, set, reset } => modify_parameters(name, set, reset, look).await,
+        Step::ModifyParameterGroup { name, set, reset, in_use } => {
+            // Where nobody runs with the group yet, its values hold from the first start on, dynamic or not.
+            let dynamic = if *in_use { dynamic_parameters(name, look).await? } else { BTreeSet::new() };
+            modify_parameters(name, set, reset, &dynamic, look).await
+        }
         Step::DeleteParameterGroup { name } => {
             look.send(call, rds.delete_db_parameter_group().db_parameter_group_name(name).send()).await.map(drop)
         }
@@ -150,15 +154,16 @@ fn modify_request(
 }
 
 /// Sets and resets parameters, 20 a call, AWS's most. A static one waits for a reboot; AWS refuses `immediate` for it.
+/// For one that is dynamic a reboot is a choice, and the wrong one while the instance runs.
 ///
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBParameterGroup.html>
 async fn modify_parameters(
     group: &str,
     set: &BTreeMap<String, String>,
     reset: &BTreeSet<String>,
+    dynamic: &BTreeSet<String>,
     look: &Look<'_>,
 ) -> Result<(), Failure> {
-    let dynamic = dynamic_parameters(group, look).await?;
     let method = |name: &str| if dynamic.contains(name) { ApplyMethod::Immediate } else { ApplyMethod::PendingReboot };
     let parameter = |name: &String, value: Option<&String>| {
         Parameter::builder().parameter_name(name).set_parameter_value(value.cloned()).apply_method(method(name)).build()

@@ -27,7 +27,7 @@ pub use changes::{Changes, Volume};
 pub use step::{CreateInstance, Step};
 
 use credentials::{binding, connection, secret_steps};
-use fields::fields;
+use fields::{ENGINE_VERSION, UPGRADE, fields, upgrade_asked};
 pub(super) use fields::{FIELDS, PARAMETER_GROUP};
 use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of, wanted_group};
 use removal::{gone, remove};
@@ -146,6 +146,13 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         if instance.status == "available" {
             steps.push(Step::DeleteParameterGroup { name: former.name.clone() });
         }
+    }
+    if let Some(version) = upgrade_asked(wanted, instance) {
+        applied.insert(UPGRADE.to_owned(), version);
+        // It is not applied before AWS has it: that AWS gives it up is no drift.
+        applied.remove(ENGINE_VERSION.name);
+        let before = wanted.status.applied.as_ref().and_then(|applied| applied.get_key_value(ENGINE_VERSION.name));
+        applied.extend(before.map(|(name, version)| (name.clone(), version.clone())));
     }
     let changes = Changes::of(&names, wanted, instance);
     let modify = planned(wanted, instance, changes, now);

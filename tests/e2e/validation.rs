@@ -292,6 +292,15 @@ fn databases() -> Vec<Case> {
         storage(json!({ "type": "io2", "sizeGiB": 100 }), "storage.type io1 and io2 need storage.iops"),
         storage(json!({ "type": "gp3", "iops": 12000 }), "need storage.sizeGiB of 400 or more"),
         storage(json!({ "type": "floppy" }), "spec.storage.type: Unsupported value"),
+        storage(json!({ "type": "gp3", "sizeGiB": 400, "iops": 3000 }), "storage.iops of gp3 is at least 12000"),
+        storage(
+            json!({ "type": "gp3", "sizeGiB": 400, "throughput": 3500 }),
+            "storage.throughput is at most a quarter of storage.iops",
+        ),
+        storage(
+            json!({ "type": "io1", "sizeGiB": 100, "iops": 5001 }),
+            "storage.iops is between half of storage.sizeGiB and",
+        ),
         new(KIND, json!({ "logExports": ["upgrade", "upgrade"] }), "logExports: each log at most once"),
         new(
             KIND,

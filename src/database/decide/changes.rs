@@ -23,6 +23,7 @@ const ADVANCED_DAYS: i32 = 465;
 ///
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that the call turns one way only")]
 pub struct Changes {
     /// Class. Disruptive.
     pub class: Option<String>,

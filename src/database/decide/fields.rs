@@ -21,6 +21,14 @@ const MOVE: &str = "a move to another subnet group takes the database down and g
 const UP: &str = "another major version is a way of no return: set allowMajorVersionUpgrade: true for it, or engineVersion to the \
     major version that AWS has";
 
+/// Where AWS took the upgrade and went back.
+const TRIED: &str = "AWS tried the upgrade and went back, and another try may be another outage: the instance's events and its pg_upgrade \
+    logs say why (aws rds describe-events --source-type db-instance). Mend that, then set allowMajorVersionUpgrade to false and to \
+    true again";
+
+/// What the record calls the major version that AWS was asked for, until it is there.
+pub(super) const UPGRADE: &str = "majorUpgrade";
+
 rows! {
     /// The field table.
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html>
@@ -76,6 +84,7 @@ pub(super) fn fields(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance) -> V
     let way_out = match major(version).cmp(&major(&spec.engine_version)) {
         Ordering::Greater => Some(DOWN),
         Ordering::Less if !spec.allow_major_version_upgrade => Some(UP),
+        Ordering::Less if instance.status == "available" && upgrade_asked(wanted, instance).is_some() => Some(TRIED),
         _ => None,
     };
     if let Some(way_out) = way_out {
@@ -154,6 +163,16 @@ fn storage_fields(wanted: &Wanted<'_>, instance: &Instance) -> Vec<Field> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The upgrade to another major version that AWS has accepted and that is not there.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html>
+pub(super) fn upgrade_asked(wanted: &Wanted<'_>, instance: &Instance) -> Option<String> {
+    let asked = wanted.status.applied.as_ref()?.get(UPGRADE)?;
+    let spec = wanted.spec;
+    let stands = spec.allow_major_version_upgrade && *asked == spec.engine_version;
+    (stands && major(asked) != major(&instance.engine_version)).then(|| asked.clone())
 }
 
 fn availability(instance: &Instance) -> Availability {

@@ -89,7 +89,7 @@ pub(super) fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[
                 family: format!("postgres{}", spec.major()),
                 tags: wanted.tags(&spec.tags),
             },
-            Step::ModifyParameterGroup { name, set: parameters, reset: BTreeSet::new() },
+            Step::ModifyParameterGroup { name, set: parameters, reset: BTreeSet::new(), in_use: false },
         ]);
     };
     let Some(tags) = &group.tags else { return Ok(Vec::new()) };
@@ -120,7 +120,8 @@ pub(super) fn parameter_steps(wanted: &Wanted<'_>, seen: &Seen, names: Option<&[
     Ok(if set.is_empty() && reset.is_empty() {
         Vec::new()
     } else {
-        vec![Step::ModifyParameterGroup { name, set, reset }]
+        let in_use = seen.instance.as_ref().is_some_and(|instance| instance.parameter_group == name);
+        vec![Step::ModifyParameterGroup { name, set, reset, in_use }]
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Changes, Wanted};
+use super::{Changes, Wanted, fields::UPGRADE};
 use crate::{
     conditions::CREDENTIALS, connection::Connection, database::Instance, decision, drift::tag_changes, status::Impact,
 };
@@ -39,6 +39,8 @@ pub enum Step {
         set: BTreeMap<String, String>,
         /// Parameters to put back to their defaults.
         reset: BTreeSet<String>,
+        /// Whether the instance runs with the group: then what is dynamic holds at once.
+        in_use: bool,
     },
     /// Deletes the store's own parameter group.
     DeleteParameterGroup {
@@ -183,6 +185,10 @@ impl decision::Step for Step {
     fn settles(&self) -> Option<(String, String)> {
         match self {
             Self::SendPassword { secret_uid } => Some((CREDENTIALS.to_owned(), secret_uid.clone())),
+            // AWS may give it up again, and shows nothing of that.
+            Self::Modify(changes) if changes.major_upgrade => {
+                changes.engine_version.clone().map(|version| (UPGRADE.to_owned(), version))
+            }
             _ => None,
         }
     }

@@ -196,6 +196,10 @@ impl Rds {
     }
 
     /// Changes what AWS sets at creation and no call changes: `Engine`, `MasterUsername`, `DBName` or `DBSubnetGroupName`.
+    ///
+    /// # Panics
+    ///
+    /// If the member is another.
     pub fn set_unchangeable(&mut self, region: &str, identifier: &str, member: &str, value: &str) {
         let instance = self.instance(region, identifier);
         match member {
@@ -215,6 +219,13 @@ impl Rds {
     /// Installs another engine version, as automatic minor upgrades do.
     pub fn set_engine_version(&mut self, region: &str, identifier: &str, version: &str) {
         version.clone_into(&mut self.instance(region, identifier).engine_version);
+    }
+
+    /// Lets upgrades of an instance fail: it is `upgrading` for a while, and then what it was. What pre-upgrade checks find
+    /// shows in events and logs only:
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html>
+    pub fn let_upgrades_fail(&mut self, region: &str, identifier: &str, fail: bool) {
+        self.instance(region, identifier).upgrades_fail = fail;
     }
 
     /// SHA-256 in hex of the master password that holds now.

@@ -352,6 +352,26 @@ fn pending_values_are_overlaid_and_nothing_is_sent_beside_something_disruptive()
             calm(),
         ),
         (
+            "the standby that is wanted is pending",
+            decided(&but(|spec| spec.availability = Availability::MultiAz), &pending(|p| p.multi_az = Some(true))),
+            calm(),
+        ),
+        (
+            "a standby that nobody wants is pending",
+            decided(&settled(), &pending(|p| p.multi_az = Some(true))),
+            calm()
+                .doing(vec![one(|changes| changes.multi_az = Some(false))])
+                .drifted("availability", DriftAction::Pending),
+        ),
+        (
+            "the CA that is wanted is pending",
+            decided(
+                &but(|spec| spec.ca_certificate_identifier = Some("rds-ca-ecc384-g1".into())),
+                &pending(|p| p.certificate = Some("rds-ca-ecc384-g1".into())),
+            ),
+            calm(),
+        ),
+        (
             "the retention that is wanted is pending",
             decided(&but(|spec| spec.backup.retention_days = 14), &pending(|p| p.backup_retention = Some(14))),
             calm(),
@@ -366,10 +386,18 @@ fn pending_values_are_overlaid_and_nothing_is_sent_beside_something_disruptive()
             decided(&settled(), &unprotected(|p| p.engine_version = Some("16.5".into()))),
             held(),
         ),
+        (
+            "beside a pending CA, which restarts it",
+            decided(&settled(), &unprotected(|p| p.certificate = Some("rds-ca-ecc384-g1".into()))),
+            held(),
+        ),
         ("beside something else that is pending", decided(&settled(), &unprotected(|p| p.other = true)), held()),
         (
-            "beside pending storage, which disturbs nobody",
-            decided(&settled(), &unprotected(|p| p.storage_gib = Some(50))),
+            "beside pending storage and a pending standby, which disturb nobody",
+            decided(
+                &but(|spec| spec.availability = Availability::MultiAz),
+                &unprotected(|p| (p.storage_gib, p.multi_az) = (Some(50), Some(true))),
+            ),
             calm().doing(vec![protect()]).drifted(row, DriftAction::Pending),
         ),
         (

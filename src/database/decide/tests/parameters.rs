@@ -48,6 +48,17 @@ fn set(set: &[(&str, &str)], reset: &[&str]) -> Step {
         name: OWN.into(),
         set: map(set),
         reset: reset.iter().map(|key| (*key).to_owned()).collect(),
+        in_use: true,
+    }
+}
+
+/// All of the spec's, into a group that nobody runs with yet.
+fn set_all() -> Step {
+    Step::ModifyParameterGroup {
+        name: OWN.into(),
+        set: tuned_spec().parameters,
+        reset: std::collections::BTreeSet::new(),
+        in_use: false,
     }
 }
 
@@ -69,7 +80,7 @@ fn no_tls() -> Outcome<Step> {
 
 #[test]
 fn a_group_of_its_own_is_made_only_for_parameters() {
-    let all = || set(&[("max_connections", "200"), ("work_mem", "8192")], &[]);
+    let all = set_all;
     let waiting = |own_group| Seen { secret: secret("s1", connection_of(None)), own_group, ..nothing() };
     let group = |parameters: &[(&str, &str)], tags| {
         Some(ParameterGroup { name: OWN.into(), parameters: map(parameters), tags: Some(tags) })

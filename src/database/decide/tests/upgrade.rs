@@ -1,6 +1,7 @@
 //! A major upgrade: only with leave, in the window, and with the parameter group that AWS wants beside it.
 
 use super::*;
+use crate::decision;
 use crate::testing::{SUNDAY, WEDNESDAY};
 
 fn upgrade(group: Option<&str>) -> Step {
@@ -73,10 +74,18 @@ fn with_parameters_the_group_of_the_new_family_comes_first_and_the_old_one_goes_
             name: "shop-postgres17".into(),
             set: map(&set),
             reset: std::collections::BTreeSet::new(),
+            in_use: false,
         },
     ];
     let all = make.iter().cloned().chain([upgrade(Some("shop-postgres17"))]).collect();
-    check(vec![("everything in one plan", decided(&sunday, &no_group_yet), calm().doing(all))]);
+    check(vec![
+        (
+            "before the window: the group is made, and given with the upgrade only",
+            decided(&asked(&before), &no_group_yet),
+            calm().doing(make.to_vec()).holding(vec![upgrade(Some("shop-postgres17"))]),
+        ),
+        ("inside: everything in one plan", decided(&sunday, &no_group_yet), calm().doing(all)),
+    ]);
     let upgraded = Seen { former_group: Some(group(16, &set)), ..tuned("17.6", 17) };
     let gone = Step::DeleteParameterGroup { name: "shop-postgres16".into() };
     let decision = decided(&sunday, &upgraded);
@@ -100,6 +109,37 @@ fn with_parameters_the_group_of_the_new_family_comes_first_and_the_old_one_goes_
     let theirs = ParameterGroup { tags: Some(map(&[])), ..group(16, &set) };
     let left = decided(&sunday, &Seen { former_group: Some(theirs), ..tuned("17.6", 17) });
     assert_eq!(left.steps, [], "a group that is not ours is left alone");
+}
+
+#[test]
+fn an_upgrade_that_aws_gave_up_is_not_tried_again_by_itself() {
+    let sunday = asked(&settled()).but(|scene| scene.now = time(SUNDAY));
+    let asked_for = decided(&sunday, &present());
+    let [step] = asked_for.steps.as_slice() else { panic!("{:?}", asked_for.steps) };
+    let (key, version) = decision::Step::settles(step).expect("it is written down");
+    let remembered = sunday.told(&asked_for).but(|scene| {
+        scene.status.applied.get_or_insert_default().insert(key.clone(), version.clone());
+    });
+    let during = |status: &str| {
+        with(|instance| {
+            instance.status = status.into();
+            instance.pending.engine_version = Some("17.6".into());
+        })
+    };
+    let at_work = decided(&remembered, &during("upgrading"));
+    let recorded = at_work.facts.applied.unwrap_or_default();
+    assert_eq!((recorded.get(&key), recorded["engineVersion"].as_str()), (Some(&version), "16.4"));
+    let again = remembered.clone().but(|scene| scene.spec.allow_major_version_upgrade = false);
+    let forgotten = decided(&again, &present());
+    assert_eq!(forgotten.facts.applied.as_ref().and_then(|applied| applied.get(&key)), None);
+    let once_more = again.told(&forgotten).but(|scene| scene.spec.allow_major_version_upgrade = true);
+    check(vec![
+        ("accepted", decided(&remembered, &during("available")), calm()),
+        ("given up", decided(&remembered, &present()), calm().pending("ChangeImpossible")),
+        ("leave taken back and given again", decided(&once_more, &present()), calm().doing(vec![upgrade(None)])),
+    ]);
+    let said = decided(&remembered, &present()).pending.expect("it waits").message;
+    assert!(said.contains("describe-events") && said.contains("to false and to true again"), "{said}");
 }
 
 #[test]

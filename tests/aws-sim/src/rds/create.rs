@@ -125,6 +125,7 @@ impl Region {
             optimizing_until: None,
             storage_rests_until: None,
             starts_itself: None,
+            upgrades_fail: false,
         };
         if self.instances.contains_key(&identifier) {
             return Err(AwsError::new("DBInstanceAlreadyExists", "DB instance already exists"));

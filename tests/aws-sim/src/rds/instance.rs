@@ -76,6 +76,7 @@ pub(super) struct Instance {
     /// Until when the storage cannot be changed again, though it serves.
     pub(super) storage_rests_until: Option<Timestamp>,
     pub(super) starts_itself: Option<Timestamp>,
+    pub(super) upgrades_fail: bool,
 }
 
 /// A state that ends by itself.
@@ -242,6 +243,7 @@ impl Instance {
         let number = value.as_i64();
         match name {
             "DBInstanceClass" => self.class = text(),
+            "EngineVersion" if self.upgrades_fail => {}
             "EngineVersion" => {
                 let family = catalog::family(&self.engine_version);
                 self.engine_version = text();
