@@ -129,6 +129,11 @@ fn a_running_cache_gets_its_group_and_goes_back_to_awss_default() {
             calm().waiting_for_aws(),
         ),
         (
+            "rule 3: somebody else's of that name is neither written to nor used",
+            decided(&wants(), &on_default(vec![group_of(OWN, policy, map(&[]))])),
+            Outcome::rest("Stalled NotOurs", "Yes AWSOwnedKey"),
+        ),
+        (
             "used: the rest is set",
             decided(&wants(), &own(policy)),
             calm().doing(vec![set(OWN, &[("databases", "32")], &[])]),

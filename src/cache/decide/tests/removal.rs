@@ -128,6 +128,52 @@ fn rule_06_the_finalizer_outlives_the_cache_and_its_final_snapshot_is_verified()
 }
 
 #[test]
+fn its_own_parameter_group_goes_with_the_cache_or_stays_with_it() {
+    use DeletionPolicy::{Delete, Retain, Snapshot};
+    const OWN: &str = "shop-redis7";
+    let with_group = |seen: Seen, tags: BTreeMap<String, String>| Seen {
+        parameter_groups: Some(vec![ParameterGroup {
+            name: OWN.into(),
+            tags: Some(tags),
+            ..ParameterGroup::default()
+        }]),
+        ..seen
+    };
+    let ours = || tagged(KIND, &[]);
+    let gone = |policy| settled().deleting(policy).lost_for(30);
+    let arn = "arn:aws:elasticache:eu-central-1:111122223333:parametergroup:shop-redis7";
+    let untag = || Step::RemoveTags { arn: arn.into(), keys: owner(KIND).tags().into_keys().collect() };
+    let drop_group = || Step::DeleteParameterGroup { name: OWN.into() };
+    let released = || secret("s1", Connection { owned: false, ..complete() });
+    let bare = || Seen { secret: released(), ..with_tags(map(&[("team", "core")])) };
+    check(vec![
+        (
+            "while the cache is there its group is in use",
+            decided(&settled().deleting(Delete), &with_group(present(), ours())),
+            working().doing(vec![delete(None)]),
+        ),
+        ("Delete: gone", decided(&gone(Delete), &with_group(nothing(), ours())), working().doing(vec![drop_group()])),
+        (
+            "Snapshot: the snapshot comes first",
+            decided(&gone(Snapshot), &with_group(nothing(), ours())),
+            stalled("SnapshotMissing"),
+        ),
+        ("somebody else's stays", decided(&gone(Delete), &with_group(nothing(), map(&[]))), Outcome::released()),
+        ("Retain: gone", decided(&gone(Retain), &with_group(nothing(), ours())), working().doing(vec![untag()])),
+        (
+            "Retain: the group loses our tags as the cache does",
+            decided(&settled().deleting(Retain), &with_group(bare(), ours())),
+            working().doing(vec![untag()]),
+        ),
+        (
+            "Retain: all tags are off",
+            decided(&settled().deleting(Retain), &with_group(bare(), map(&[]))),
+            Outcome::released(),
+        ),
+    ]);
+}
+
+#[test]
 fn rule_03_a_deleted_object_leaves_what_is_not_its_own() {
     let deleting = settled().deleting(DeletionPolicy::Delete);
     check(vec![
