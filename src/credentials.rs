@@ -79,12 +79,12 @@ mod tests {
         let connection = Connection { password: true, ..Connection::default() };
         let seen = SecretSeen::Ours { uid: "s1".into(), connection: connection.clone() };
         let (nothing, sent) = (BTreeMap::new(), BTreeMap::from([(CREDENTIALS.to_owned(), "s1".to_owned())]));
-        let send =
+        let sending =
             |before: Option<&str>| vec![Action::Send { secret_uid: "s1".into(), sent: before.map(str::to_owned) }];
         let table = [
             ("just made", None, false, vec![]),
-            ("just taken over: nothing of it was applied by us", Some(&nothing), false, send(None)),
-            ("it existed, and its record is lost", None, true, send(None)),
+            ("just taken over: nothing of it was applied by us", Some(&nothing), false, sending(None)),
+            ("it existed, and its record is lost", None, true, sending(None)),
             ("it was sent", Some(&sent), true, vec![]),
         ];
         for (situation, applied, existed, expected) in table {
