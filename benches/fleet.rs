@@ -1,4 +1,4 @@
-//! What a fleet costs: `cargo bench --bench fleet` (`-- --quick` for a hundred of each kind only).
+//! What a fleet costs: `cargo bench --bench fleet` (`-- "1,000 databases"` for one of the fleets only).
 //!
 //! The operator, built for release, runs as a process on the real control plane, against the AWS stand-in in this process.
 //! For each kind and size: the time until all objects are Ready, AWS calls per object to create and per look when quiet,
@@ -59,9 +59,10 @@ struct Cost {
 
 #[tokio::main]
 async fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    // cargo adds `--bench`.
+    let only: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let mut costs = Vec::new();
-    for fleet in FLEETS.iter().filter(|fleet| !quick || fleet.counts.iter().sum::<usize>() <= 100) {
+    for fleet in FLEETS.iter().filter(|fleet| only.is_empty() || only.iter().any(|name| name == fleet.name)) {
         let cost = measure(fleet).await;
         eprintln!("{}", line(&cost));
         costs.push(cost);

@@ -90,6 +90,8 @@ fn control<K: Kind>(cx: Arc<Context>, stop: CancellationToken) -> Control {
     let wakes = predicates::generation.combine(annotations).combine(deletion);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
+        // Who set which field is of no use here, and is most of an object's memory.
+        .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .applied_objects()
         .predicate_filter(wakes, kube::runtime::PredicateConfig::default());
