@@ -7,7 +7,7 @@ use harness::{Operator, OperatorOptions, Proxy, Test};
 use serde_json::Value;
 
 use crate::{
-    look::{address, by_operator, condition, get, last_drift, manifest, settled, version},
+    look::{address, at_rest, by_operator, condition, get, last_drift, manifest, settled, version},
     operator::{as_service_account, in_kubeconfig},
 };
 
@@ -131,7 +131,7 @@ async fn frozen(name: &str, fault: Fault) {
     let test = Test::start(name).await.unwrap();
     let (first, second) = pair(&test, &SHORT, &["--poll-interval", "1h"]).await;
     test.apply(&manifest("ShowCoreBucket", "other", "bucketName: 'other-{accountID}', purpose: Backups")).await;
-    test.wait("ShowCoreBucket", "other", "Ready", settled).await;
+    test.wait("ShowCoreBucket", "other", "Ready", at_rest).await;
     let operation = fault.operation.clone();
     test.account.inject(fault);
     test.apply(&manifest("ShowCoreBucket", "held", BUCKET)).await;
@@ -140,7 +140,7 @@ async fn frozen(name: &str, fault: Fault) {
     first.freeze().unwrap();
     test.account.clear_faults();
     test.until("the second to work", |_| works(&second)).await;
-    let held = test.wait("ShowCoreBucket", "held", "Ready", settled).await;
+    let held = test.wait("ShowCoreBucket", "held", "Ready", at_rest).await;
     // Both are looked at again in an hour only, unless the first does it.
     for bucket in ["held", "other"] {
         tamper(&test, bucket).await;

@@ -26,10 +26,11 @@ pub fn settled(object: &Value) -> bool {
         && object["status"]["observedGeneration"] == object["metadata"]["generation"]
 }
 
-/// Whether AWS's id of the resource stands in the object's annotation.
-fn pinned(object: &Value) -> bool {
+/// Settled, and AWS's id of the resource pinned in its annotation, which is written after the status: from here on its
+/// resourceVersion stays.
+pub fn at_rest(object: &Value) -> bool {
     let pin = object["metadata"]["annotations"]["showcore.io/resource"].as_str().unwrap_or_default();
-    serde_json::from_str::<Value>(pin).is_ok_and(|pin| pin["id"].is_string())
+    settled(object) && serde_json::from_str::<Value>(pin).is_ok_and(|pin| pin["id"].is_string())
 }
 
 /// The row of `status.drift` about a field.
@@ -61,8 +62,7 @@ pub async fn ready(kind: &str, name: &str, spec: &str) -> Test {
     let mut test = Test::start(name).await.unwrap();
     test.start_operator().await.unwrap();
     test.apply(&manifest(kind, name, spec)).await;
-    // AWS's id is pinned after the status was written; then the object rests.
-    test.settle(kind, name, "Ready, in sync and pinned", |object| settled(object) && pinned(object)).await;
+    test.settle(kind, name, "Ready, in sync and pinned", at_rest).await;
     test
 }
 

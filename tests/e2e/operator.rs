@@ -2,7 +2,7 @@
 
 use harness::{OperatorOptions, Test};
 
-use crate::look::{calls, last_drift, manifest, message, mutations, reason, served, settled, told};
+use crate::look::{at_rest, calls, last_drift, manifest, message, mutations, reason, served, settled, told};
 
 const BUCKET: &str = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: seen}, spec: {bucketName: 'seen-{accountID}', purpose: Backups}}";
 
@@ -121,7 +121,7 @@ async fn rule_08_a_quiet_database_and_a_quiet_cache_cost_no_write_and_few_reads(
     test.advance(std::time::Duration::from_hours(1));
     let mut before = Vec::new();
     for (kind, name) in stores {
-        before.push(test.wait(kind, name, "Ready", settled).await["metadata"]["resourceVersion"].clone());
+        before.push(test.wait(kind, name, "Ready", at_rest).await["metadata"]["resourceVersion"].clone());
     }
     test.account.clear_requests();
     test.until("ten looks", |test| {
