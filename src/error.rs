@@ -249,6 +249,13 @@ fn classify(code: &str, status: Option<u16>) -> (Class, &'static str, String) {
         "RequestTimeout" | "RequestTimeTooSkewed" => {
             (Class::Retry, "AWSUnavailable", say("the call took too long; trying again"))
         }
+        "" if status.is_some_and(|status| (200..300).contains(&status)) => (
+            Class::Retry,
+            "AnswerNotUnderstood",
+            say(
+                "the answer is not what AWS documents; trying again. If the endpoint is not AWS itself, it does not serve this call",
+            ),
+        ),
         "" => (Class::Retry, "AWSUnreachable", say("trying again; if it lasts, check the network and the endpoint")),
         _ if code.contains("NotFound") => (
             Class::Stalled,
@@ -303,6 +310,7 @@ mod tests {
             ("InternalFailure", Some(500), Class::Retry, "AWSUnavailable"),
             ("", Some(502), Class::Retry, "AWSUnavailable"),
             ("", None, Class::Retry, "AWSUnreachable"),
+            ("", Some(200), Class::Retry, "AnswerNotUnderstood"),
         ];
         for (code, status, class, reason) in table {
             let failure = Failure::aws("rds:CreateDBInstance", Some(code), status);
