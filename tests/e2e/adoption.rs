@@ -6,10 +6,9 @@ use harness::Test;
 use serde_json::Value;
 
 use crate::look::{
-    condition, drift, last_drift, manifest, message, mutations, reason, secret, settled, three_looks, told,
+    accepted_secret, condition, drift, last_drift, manifest, message, mutations, reason, secret, settled, three_looks,
+    told,
 };
-
-const REGION: &str = "eu-central-1";
 
 /// A world in which somebody made this already, and an object that takes it over is applied.
 async fn found(kind: &str, name: &str, code: &str, spec: &str) -> Test {
@@ -79,7 +78,7 @@ async fn an_unowned_database_is_taken_over_and_its_password_becomes_the_secrets(
     assert_eq!(object["status"]["lastDrift"], Value::Null);
     let bound = test.get("Secret", "taken-connection").await.unwrap();
     let digest = aws_sim::log::digest(&secret(&bound, "password").unwrap());
-    assert_eq!(test.account.rds().master_password_digest(REGION, "taken"), Some(digest));
+    assert_eq!(accepted_secret(&test, "taken"), Some(digest));
     assert!(!mutations(&test).contains(&"CreateDBInstance".to_owned()));
 }
 

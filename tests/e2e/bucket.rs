@@ -278,7 +278,7 @@ async fn deleted_under_delete_a_bucket_with_objects_waits_until_it_may_be_emptie
     assert_eq!(calls(&test, "DeleteBucket") + calls(&test, "DeleteObjects"), 0);
     test.apply(&manifest("emptied", "purpose: Backups, deletionPolicy: Delete, emptyOnDelete: true")).await;
     test.settle_gone(KIND, "emptied").await;
-    assert!(test.sim.s3().get(&bucket).is_none());
+    look::assert_gone(&test, &["s3api", "head-bucket", "--bucket", &bucket], "404").await;
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use harness::Test;
 use serde_json::Value;
 
 use crate::look::{
-    self, advance_to_sunday, assert_drift, calls, condition, drift, fail, last_drift, message, mutations, reason,
-    rule_07, secret, settled, tamper, three_looks, told, version,
+    self, accepted_secret, advance_to_sunday, assert_drift, calls, condition, drift, fail, last_drift, message,
+    mutations, reason, rule_07, secret, settled, tamper, three_looks, told, version,
 };
 
 mod costs;
@@ -30,6 +30,11 @@ async fn group(test: &Test, name: &str) -> serde_json::Value {
     test.aws(&["elasticache", "describe-replication-groups", "--replication-group-id", name]).await["ReplicationGroups"]
         [0]
     .clone()
+}
+
+async fn assert_gone(test: &Test, name: &str) {
+    let question = ["elasticache", "describe-replication-groups", "--replication-group-id", name];
+    look::assert_gone(test, &question, "ReplicationGroupNotFoundFault").await;
 }
 
 async fn member(test: &Test, id: &str) -> serde_json::Value {
@@ -64,7 +69,7 @@ async fn a_cache_is_created_encrypted_at_rest_and_in_transit_with_its_token_in_a
     assert_eq!(entry("host"), group["NodeGroups"][0]["PrimaryEndpoint"]["Address"].as_str().unwrap());
     assert!(entry("uri").starts_with("rediss://:"));
     let digest = aws_sim::log::digest(&entry("password"));
-    assert_eq!(test.account.elasticache().auth(REGION, "created").unwrap().tokens, [digest]);
+    assert_eq!(accepted_secret(&test, "created"), Some(digest));
     let requests = test.account.requests();
     let create = requests.iter().find(|request| request.operation == "CreateReplicationGroup").unwrap();
     assert!(create.parameters["Tags"].to_string().contains("showcore.io/uid"));
@@ -249,7 +254,7 @@ async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finali
     fail(&test, "elasticache", "DescribeSnapshots", "InternalFailure", 500);
     test.advance(Duration::from_hours(1));
     three_looks(&test, "DescribeReplicationGroups").await;
-    assert!(test.account.elasticache().group(REGION, "snapped").is_none());
+    assert_gone(&test, "snapped").await;
     assert!(test.get(KIND, "snapped").await.is_some());
     test.account.clear_faults();
     test.settle_gone(KIND, "snapped").await;
@@ -282,7 +287,7 @@ async fn deleted_under_delete_no_snapshot_is_made() {
     let test = ready("dropped", "deletionPolicy: Delete").await;
     test.delete(KIND, "dropped").await;
     test.settle_gone(KIND, "dropped").await;
-    assert!(test.account.elasticache().group(REGION, "dropped").is_none(), "rule 6: the finalizer outlives the group");
+    assert_gone(&test, "dropped").await;
     let snapshots = test.aws(&["elasticache", "describe-snapshots", "--snapshot-source", "user"]).await;
     assert_eq!(snapshots["Snapshots"].as_array().unwrap().len(), 0);
     assert_eq!(calls(&test, "DeleteReplicationGroup"), 1);

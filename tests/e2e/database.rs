@@ -5,8 +5,8 @@ use std::time::Duration;
 use harness::Test;
 
 use crate::look::{
-    self, advance_to_sunday, assert_drift, calls, condition, drift, last_drift, message, mutations, reason, rule_07,
-    secret, settled, tamper, three_looks, told, version,
+    self, accepted_secret, advance_to_sunday, assert_drift, calls, condition, drift, last_drift, message, mutations,
+    reason, rule_07, secret, settled, tamper, three_looks, told, version,
 };
 
 mod calls;
@@ -25,8 +25,13 @@ fn manifest(name: &str, spec: &str) -> String {
 async fn ready(name: &str, spec: &str) -> Test {
     let test = look::ready(KIND, name, spec).await;
     test.advance(Duration::from_mins(10));
-    test.until("available", |test| status(test, name).as_deref() == Some("available")).await;
+    while describe(&test, name).await["DBInstanceStatus"] != "available" {}
     test
+}
+
+async fn assert_gone(test: &Test, name: &str) {
+    let question = ["rds", "describe-db-instances", "--db-instance-identifier", name];
+    look::assert_gone(test, &question, "DBInstanceNotFound").await;
 }
 
 /// A spec that says everything that can be said of a database's settings.
@@ -78,7 +83,7 @@ async fn a_database_is_created_encrypted_private_and_owned_with_its_password_in_
     );
     assert_eq!(bound["metadata"]["ownerReferences"][0]["uid"], object["metadata"]["uid"]);
     let digest = aws_sim::log::digest(&entry("password"));
-    assert_eq!(test.account.rds().master_password_digest(REGION, "created"), Some(digest));
+    assert_eq!(accepted_secret(&test, "created"), Some(digest));
     assert_eq!(object["status"]["binding"]["name"], "created-connection");
     assert_eq!(object["status"]["endpoint"]["host"], entry("host"));
     // Owned and encrypted from the first moment.
@@ -276,15 +281,15 @@ async fn parameters_get_a_group_of_their_own_and_a_group_without_tls_is_drift() 
 #[tokio::test]
 async fn a_lost_secret_gets_a_new_password_which_is_sent_to_aws() {
     let test = ready("lost", "").await;
-    let before = test.account.rds().master_password_digest(REGION, "lost").unwrap();
+    let before = accepted_secret(&test, "lost").unwrap();
     test.delete("Secret", "lost-connection").await;
     test.settle(KIND, "lost", "the new password with AWS", |_| {
-        test.account.rds().master_password_digest(REGION, "lost").is_some_and(|now| now != before)
+        accepted_secret(&test, "lost").is_some_and(|now| now != before)
     })
     .await;
     let bound = test.get("Secret", "lost-connection").await.unwrap();
     let digest = aws_sim::log::digest(&secret(&bound, "password").unwrap());
-    assert_eq!(test.account.rds().master_password_digest(REGION, "lost"), Some(digest));
+    assert_eq!(accepted_secret(&test, "lost"), Some(digest));
     test.settle(KIND, "lost", "in sync", settled).await;
     told(&test, "CredentialsReplaced", &["restart what still uses the old one"]).await;
     // Sent once, and not again by later looks.

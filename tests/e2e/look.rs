@@ -73,6 +73,21 @@ pub fn secret(object: &Value, key: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The digest of the password or token of a store that AWS has accepted last: it shows none.
+pub fn accepted_secret(test: &Test, store: &str) -> Option<String> {
+    let about =
+        |parameters: &Value| ["DBInstanceIdentifier", "ReplicationGroupId"].iter().any(|id| parameters[id] == store);
+    let requests = test.account.requests();
+    let accepted = requests.iter().rev().filter(|request| request.status < 400 && about(&request.parameters));
+    accepted.into_iter().find_map(|request| Some(request.parameters["secret_digest"].as_str()?.to_owned()))
+}
+
+/// The `aws` CLI's question about something is answered with this error: it is gone.
+pub async fn assert_gone(test: &Test, question: &[&str], error: &str) {
+    let output = test.aws.cli(question).await.unwrap();
+    assert!(!output.success() && output.stderr.contains(error), "rule 6: the finalizer outlives the store: {output}");
+}
+
 /// How often the operator has called an operation, with success.
 pub fn calls(test: &Test, operation: &str) -> usize {
     let requests = test.account.requests();

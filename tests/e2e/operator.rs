@@ -150,8 +150,10 @@ async fn region_endpoint_and_cluster_id_come_from_the_usual_places() {
     assert_eq!(object["status"]["resource"]["region"], "eu-west-1");
     let kube_system =
         test.kubectl.run(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]).await.unwrap();
-    let tags = test.sim.s3().get(&format!("seen-{}", test.account_id())).unwrap().tags.clone();
-    assert!(tags.contains(&("showcore.io/cluster".to_owned(), kube_system.stdout)), "{tags:?}");
+    let bucket = format!("seen-{}", test.account_id());
+    let tags = test.aws(&["s3api", "get-bucket-tagging", "--bucket", &bucket]).await;
+    let cluster = serde_json::json!({ "Key": "showcore.io/cluster", "Value": kube_system.stdout });
+    assert!(tags["TagSet"].as_array().unwrap().contains(&cluster), "{tags}");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn versions(test: &Test) -> Result<BTreeMap<String, String>, Value> {
 }
 
 async fn all_settled(test: &Test) -> BTreeMap<String, String> {
-    let deadline = std::time::Instant::now() + 3 * harness::test::PATIENCE;
+    let deadline = std::time::Instant::now() + 3 * harness::judge::patience();
     loop {
         match versions(test).await {
             Ok(versions) => return versions,
@@ -61,7 +61,7 @@ fn looks(test: &Test) -> BTreeMap<String, usize> {
 
 /// Waits until every store was looked at so often. The log grows long, so it is not read all the time.
 async fn looked_at(test: &Test, times: usize) {
-    let deadline = std::time::Instant::now() + 3 * harness::test::PATIENCE;
+    let deadline = std::time::Instant::now() + 3 * harness::judge::patience();
     while looks(test).values().filter(|count| **count >= times).count() < 3 * OBJECTS {
         assert!(std::time::Instant::now() < deadline, "{:?}\n{}", looks(test), test.story().await);
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -17,6 +17,7 @@ use crate::log::{Request, digest};
 use crate::model::{Model, Operation};
 use crate::rds::Rds;
 use crate::sts::Sts;
+use crate::upstream::NEEDS_STAND_IN;
 use crate::{Violations, lock};
 
 /// One account. Cloning is cheap and gives another handle to the same one.
@@ -37,10 +38,12 @@ struct State {
     elasticache: Mutex<ElastiCache>,
     kms: Mutex<Kms>,
     violations: Violations,
+    /// Whether something else answers, so that the state is nobody's.
+    front: bool,
 }
 
 impl Account {
-    pub(crate) fn new(id: String, speed: f64, violations: Violations) -> Self {
+    pub(crate) fn new(id: String, speed: f64, violations: Violations, front: bool) -> Self {
         Self(Arc::new(State {
             id,
             clock: Clock::new(speed),
@@ -51,6 +54,7 @@ impl Account {
             elasticache: Mutex::default(),
             kms: Mutex::default(),
             violations,
+            front,
         }))
     }
 
@@ -96,6 +100,7 @@ impl Account {
 
     /// How long asynchronous states last, to be changed.
     pub fn durations(&self) -> MutexGuard<'_, Durations> {
+        assert!(!self.0.front, "{NEEDS_STAND_IN}: its state or its durations");
         lock(&self.0.durations)
     }
 

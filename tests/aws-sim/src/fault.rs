@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::AwsError;
+
 /// Makes the next requests of an operation fail.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fault {
@@ -36,6 +38,28 @@ pub enum FaultKind {
     /// Answered as AWS throttles: `Throttling` (400), KMS `ThrottlingException`,
     /// S3 `SlowDown` (503). Not executed.
     Throttle,
+}
+
+impl FaultKind {
+    /// The error that a request of this service is answered with instead of being executed, and its status; nothing if it is
+    /// executed.
+    pub(crate) fn refusal(&self, service: &str) -> Option<(AwsError, u16)> {
+        match self {
+            Self::Error { code, status, message } => Some((AwsError::new(code, message), *status)),
+            // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+            Self::Throttle if service == "s3" => {
+                Some((AwsError::new("SlowDown", "Please reduce your request rate."), 503))
+            }
+            Self::Throttle if service == "kms" => Some((AwsError::new("ThrottlingException", "Rate exceeded"), 400)),
+            Self::Throttle => Some((AwsError::new("Throttling", "Rate exceeded"), 400)),
+            Self::AnswerLost | Self::Hang(_) => None,
+        }
+    }
+
+    /// How long the request hangs before it is executed.
+    pub(crate) fn wait(&self) -> Duration {
+        if let Self::Hang(wait) = self { *wait } else { Duration::ZERO }
+    }
 }
 
 /// The faults that are ordered for an account.

@@ -31,6 +31,7 @@ pub mod s3;
 pub mod server;
 pub mod sts;
 pub mod tls;
+pub mod upstream;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ pub use fault::{Fault, FaultKind};
 pub use log::Request;
 pub use server::Server;
 pub use tls::Tls;
+pub use upstream::{Forwarded, Upstream};
 
 /// How a stand-in runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,19 +66,35 @@ struct Shared {
     accounts: Mutex<HashMap<String, Account>>,
     s3: Mutex<s3::Buckets>,
     violations: Violations,
+    upstream: Option<Arc<dyn Upstream>>,
 }
 
 impl Sim {
     /// An AWS without any account yet.
     pub fn new(options: Options) -> Self {
+        Self::with(options, None)
+    }
+
+    /// One that has its requests answered by something else. It keeps the log, the clock and the faults; what reaches into
+    /// its state panics.
+    pub fn in_front_of(upstream: Arc<dyn Upstream>, options: Options) -> Self {
+        Self::with(options, Some(upstream))
+    }
+
+    fn with(options: Options, upstream: Option<Arc<dyn Upstream>>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 options,
                 accounts: Mutex::default(),
                 s3: Mutex::default(),
                 violations: Violations::default(),
+                upstream,
             }),
         }
+    }
+
+    pub(crate) fn upstream(&self) -> Option<&dyn Upstream> {
+        self.shared.upstream.as_deref()
     }
 
     /// Serves at `listen` (port 0 takes a free one) until the answer is dropped.
@@ -89,12 +107,16 @@ impl Sim {
         let id = account::id_of(access_key);
         lock(&self.shared.accounts)
             .entry(id.clone())
-            .or_insert_with(|| Account::new(id, self.shared.options.speed, self.shared.violations.clone()))
+            .or_insert_with(|| {
+                let front = self.shared.upstream.is_some();
+                Account::new(id, self.shared.options.speed, self.shared.violations.clone(), front)
+            })
             .clone()
     }
 
     /// All buckets: their names are global, so they belong to no account's state.
     pub fn s3(&self) -> MutexGuard<'_, s3::Buckets> {
+        assert!(self.shared.upstream.is_none(), "{}: its buckets", upstream::NEEDS_STAND_IN);
         lock(&self.shared.s3)
     }
 

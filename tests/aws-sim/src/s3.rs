@@ -14,6 +14,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -62,6 +63,11 @@ pub fn service(sim: Sim) -> Service {
 /// AWS's name of the operation of an S3 request.
 pub fn operation(parts: &Parts) -> String {
     served::Target::of(parts).operation
+}
+
+/// The body of a request without the coding `aws-chunked`, whose headers go; nothing if it breaks off.
+pub fn plain_body(parts: &mut Parts, body: Bytes) -> Option<Bytes> {
+    wire::unchunk(parts, body).ok()
 }
 
 impl Service {

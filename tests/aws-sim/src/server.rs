@@ -27,6 +27,7 @@ use crate::{Account, Sim, Tls};
 
 mod control;
 mod families;
+mod foreign;
 mod objects;
 mod scope;
 #[cfg(test)]
@@ -177,7 +178,9 @@ impl Front {
                 .unwrap_or_default(),
             scope,
         };
-        if incomer.scope.service == "s3" {
+        if let Some(upstream) = self.sim.upstream() {
+            foreign::answer(upstream, &incomer, parts, body).await
+        } else if incomer.scope.service == "s3" {
             objects::answer(&self.s3, &incomer, parts, body).await
         } else {
             families::answer(&self.endpoint, &incomer, &parts, &body).await

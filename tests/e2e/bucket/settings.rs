@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{KIND, manifest, ready};
-use crate::look::{calls, condition, message, reason, settled, three_looks, told};
+use crate::look::{assert_gone, calls, condition, message, reason, settled, three_looks, told};
 
 /// What boto3 prints, as JSON.
 async fn asked(test: &harness::Test, code: &str) -> Value {
@@ -75,7 +75,8 @@ async fn the_last_lifecycle_rule_takes_the_configuration_with_it() {
     let (test, bucket) = ready("unruled", "purpose: Backups").await;
     change(&test, "unruled", "purpose: Backups, lifecycle: []").await;
     assert_eq!(calls(&test, "DeleteBucketLifecycle"), 1);
-    assert!(test.sim.s3().get(&bucket).unwrap().lifecycle.is_none());
+    let question = ["s3api", "get-bucket-lifecycle-configuration", "--bucket", &bucket];
+    assert_gone(&test, &question, "NoSuchLifecycleConfiguration").await;
 }
 
 #[tokio::test]
@@ -170,15 +171,15 @@ async fn object_lock_is_switched_on_later_and_what_it_keeps_is_not_deleted() {
     test.advance(std::time::Duration::from_hours(25));
     test.kubectl.run(&["annotate", "scbucket", "kept", "showcore.io/reconcile-at=now"]).await.unwrap().ok().unwrap();
     test.settle_gone(KIND, "kept").await;
-    assert!(test.sim.s3().get(&bucket).is_none());
+    assert_gone(&test, &["s3api", "head-bucket", "--bucket", &bucket], "404").await;
 }
 
 #[tokio::test]
 async fn a_default_retention_that_left_the_spec_goes_and_the_lock_stays() {
     let (test, bucket) = ready("loosened", "purpose: Backups, objectLock: {mode: Governance, years: 1}").await;
     change(&test, "loosened", "purpose: Backups, objectLock: {}").await;
-    let locks = test.sim.s3().get(&bucket).unwrap().object_lock.clone();
-    assert_eq!(locks.map(|lock| lock.default_retention), Some(None));
+    let lock = test.aws(&["s3api", "get-object-lock-configuration", "--bucket", &bucket]).await;
+    assert_eq!(lock, json!({ "ObjectLockConfiguration": { "ObjectLockEnabled": "Enabled" } }));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{KIND, describe, manifest, ready, status};
+use super::{KIND, assert_gone, describe, manifest, ready};
 use crate::look::{calls, fail, message, reason, three_looks};
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn deleted_under_snapshot_the_final_snapshot_is_verified_before_the_finali
     fail(&test, "rds", "DescribeDBSnapshots", "InternalFailure", 500);
     test.advance(Duration::from_hours(1));
     three_looks(&test, "DescribeDBInstances").await;
-    assert_eq!(status(&test, "snapped"), None);
+    assert_gone(&test, "snapped").await;
     assert!(test.get(KIND, "snapped").await.is_some());
     test.account.clear_faults();
     test.settle_gone(KIND, "snapped").await;
@@ -53,7 +53,7 @@ async fn deleted_under_delete_automated_backups_are_kept() {
     let test = ready("dropped", "deletionProtection: false, deletionPolicy: Delete").await;
     test.delete(KIND, "dropped").await;
     test.settle_gone(KIND, "dropped").await;
-    assert_eq!(status(&test, "dropped"), None, "rule 6: the finalizer outlives the instance");
+    assert_gone(&test, "dropped").await;
     let requests = test.account.requests();
     let delete = requests.iter().find(|request| request.operation == "DeleteDBInstance").unwrap();
     assert_eq!(

@@ -21,6 +21,7 @@ pub mod control_plane;
 pub mod crds;
 pub mod error;
 pub mod history;
+pub mod judge;
 pub mod kubectl;
 mod leash;
 pub mod objects;

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aws_sim::{Account, Options, Server, Sim};
+use aws_sim::{Account, Server, Sim};
 use kube::Client;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,14 +15,13 @@ use crate::command::Output;
 use crate::control_plane::ControlPlane;
 use crate::error::{Error, FileError as _, Result};
 use crate::history::History;
+use crate::judge;
 use crate::kubectl::Kubectl;
 use crate::objects;
 use crate::operator::{self, Operator, OperatorOptions};
 
-/// How long a state is waited for, in real time.
-pub const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(50);
-/// How far [`Test::settle`] moves the virtual clock at each look.
+/// Where states pass on the virtual clock.
 const STEP: Duration = Duration::from_secs(20);
 
 /// A namespace of the shared control plane, an account and a clock of a stand-in, and an operator:
@@ -47,6 +46,8 @@ pub struct Test {
     pub kubectl: Kubectl,
     /// The real `aws` CLI and boto3, in this test's account.
     pub aws: Aws,
+    /// How far [`Test::settle`] moves the clock at each look.
+    step: Duration,
     operator: Option<Operator>,
     server: Server,
     /// The control plane.
@@ -69,8 +70,7 @@ impl Test {
 
     async fn start_on(control_plane: ControlPlane, name: &str) -> Result<Self> {
         let region = "eu-central-1".to_owned();
-        let access_key = new_access_key();
-        let sim = Sim::new(Options { speed: 0.0 });
+        let judge::World { sim, access_key, fast } = judge::world().await?;
         let address = ([127, 0, 0, 1], 0).into();
         let server = sim
             .start(address, None)
@@ -89,6 +89,7 @@ impl Test {
             region,
             namespace,
             client,
+            step: if fast { STEP } else { Duration::ZERO },
             operator: None,
             server,
             control_plane,
@@ -213,7 +214,7 @@ impl Test {
 
     /// Like [`Test::wait`], while virtual time passes: 20 seconds at each look.
     pub async fn settle(&self, kind: &str, name: &str, what: &str, expected: impl Fn(&Value) -> bool) -> Value {
-        self.look_until(kind, name, what, STEP, |object| object.is_some_and(&expected)).await.unwrap_or_default()
+        self.look_until(kind, name, what, self.step, |object| object.is_some_and(&expected)).await.unwrap_or_default()
     }
 
     /// Waits until the object is gone.
@@ -223,7 +224,7 @@ impl Test {
 
     /// Waits until the object is gone, while virtual time passes.
     pub async fn settle_gone(&self, kind: &str, name: &str) {
-        self.look_until(kind, name, "its end", STEP, |object| object.is_none()).await;
+        self.look_until(kind, name, "its end", self.step, |object| object.is_none()).await;
     }
 
     async fn look_until(
@@ -234,16 +235,18 @@ impl Test {
         step: Duration,
         expected: impl Fn(Option<&Value>) -> bool,
     ) -> Option<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = judge::patience();
+        let deadline = Instant::now() + patience;
         loop {
             let object = self.get(kind, name).await;
             if expected(object.as_ref()) {
                 return object;
             }
             if Instant::now() > deadline {
-                let object = object.map_or("there is none".to_owned(), |object| format!("{object:#}"));
+                let object =
+                    object.map_or("there is none".to_owned(), |object| format!("{:#}", without_managers(object)));
                 let story = self.story().await;
-                panic!("waited {PATIENCE:?} for {kind} {name}: {what}\n{object}\n{story}");
+                panic!("waited {patience:?} for {kind} {name}: {what}\n{object}\n{story}");
             }
             tokio::time::sleep(LOOK).await;
             if !step.is_zero() {
@@ -255,9 +258,10 @@ impl Test {
     /// Waits until `expected` holds of something other than a Kubernetes object: the stand-in's
     /// state or its log of requests.
     pub async fn until(&self, what: &str, expected: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = judge::patience();
+        let deadline = Instant::now() + patience;
         while !expected(self) {
-            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}\n{}", self.story().await);
+            assert!(Instant::now() < deadline, "waited {patience:?} for {what}\n{}", self.story().await);
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -298,6 +302,14 @@ impl Drop for Test {
             );
         }
     }
+}
+
+/// What a person reads of an object: who manages which field is pages long.
+fn without_managers(mut object: Value) -> Value {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    object
 }
 
 /// An access key in AWS's form, whose last 12 digits are the account's id.

@@ -71,7 +71,12 @@ pub fn aws_cli() -> Result<PathBuf> {
 /// The folder of the Python environment that holds what requirements.txt names.
 pub fn python_env() -> Result<PathBuf> {
     static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
-    once(&ENVIRONMENT, install_python_env)
+    once(&ENVIRONMENT, || python_with("requirements.txt", "the aws CLI and boto3"))
+}
+
+/// The folder of a Python environment that holds what this file of the harness names.
+pub fn python_with(requirements: &str, what: &str) -> Result<PathBuf> {
+    install_python_env(&Path::new(env!("CARGO_MANIFEST_DIR")).join(requirements), what)
 }
 
 /// Like `OnceLock::get_or_try_init`, which is not stable yet. Two threads may both make it: the
@@ -229,9 +234,8 @@ fn linker_flags(version: &str) -> Result<String> {
     ))
 }
 
-fn install_python_env() -> Result<PathBuf> {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.txt");
-    let pins = fs::read(&requirements).file("read", &requirements)?;
+fn install_python_env(requirements: &Path, what: &str) -> Result<PathBuf> {
+    let pins = fs::read(requirements).file("read", requirements)?;
     let (python, version) = python_version()?;
     let folder = cache::folder()?.join("python");
     fs::create_dir_all(&folder).file("make", &folder)?;
@@ -249,12 +253,12 @@ fn install_python_env() -> Result<PathBuf> {
     if environment.exists() {
         fs::remove_dir_all(&environment).file("remove", &environment)?;
     }
-    let progress = Progress::start("installing the aws CLI and boto3 (once)");
+    let progress = Progress::start(format!("installing {what} (once)"));
     run(Command::new(python).args(["-m", "venv"]).arg(&environment))?;
     run(Command::new(environment.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
         .arg("--requirement")
-        .arg(&requirements))?;
+        .arg(requirements))?;
     fs::write(&complete, version).file("write", &complete)?;
     progress.done();
     Ok(environment)

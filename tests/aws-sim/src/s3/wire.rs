@@ -54,7 +54,7 @@ pub fn prepare(operation: &str, parts: &mut Parts, body: Bytes) -> S3Result<Byte
 }
 
 /// Takes off `aws-chunked`; trailing headers become headers.
-fn unchunk(parts: &mut Parts, body: Bytes) -> S3Result<Bytes> {
+pub fn unchunk(parts: &mut Parts, body: Bytes) -> S3Result<Bytes> {
     let streaming =
         parts.headers.get("x-amz-content-sha256").is_some_and(|sum| sum.as_bytes().starts_with(b"STREAMING-"));
     let coding = parts.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());

@@ -57,23 +57,17 @@ async fn execute(
         }
     };
     let fault = incomer.account.meet_fault(service, &operation.name);
-    if let Some(FaultKind::Hang(wait)) = &fault {
-        tokio::time::sleep(*wait).await;
+    if let Some(fault) = &fault {
+        tokio::time::sleep(fault.wait()).await;
     }
-    let run = || {
-        let region = &incomer.scope.region;
-        incomer.account.execute(service, region, &operation.name, &parameters, endpoint)
-    };
-    let (answer, status, lost) = match fault {
-        None | Some(FaultKind::Hang(_)) => (run(), None, false),
-        Some(FaultKind::AnswerLost) => (run(), None, true),
-        Some(FaultKind::Error { code, status, message }) => (Err(AwsError { code, message }), Some(status), false),
-        Some(FaultKind::Throttle) => {
-            let json = model.metadata.protocol == "json";
-            let code = if json { "ThrottlingException" } else { "Throttling" };
-            (Err(AwsError::new(code, "Rate exceeded")), Some(400), false)
+    let (answer, status) = match fault.as_ref().and_then(|fault| fault.refusal(service)) {
+        Some((error, status)) => (Err(error), Some(status)),
+        None => {
+            let region = &incomer.scope.region;
+            (incomer.account.execute(service, region, &operation.name, &parameters, endpoint), None)
         }
     };
+    let lost = matches!(fault, Some(FaultKind::AnswerLost));
     Outcome { parameters, answer, status, lost }
 }
 
@@ -168,6 +162,19 @@ fn form(parts: &Parts, body: &[u8]) -> Vec<(String, String)> {
         .filter(|(name, _)| !name.starts_with("X-Amz-"))
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect()
+}
+
+/// The operation of a request and its parameters, as far as AWS's model knows them: for the log.
+pub(super) fn understood(service: &str, parts: &Parts, body: &[u8]) -> (String, Value) {
+    let form = form(parts, body);
+    let name = operation_name(parts, &form).unwrap_or_else(|| "Unknown".to_owned());
+    let decoded = known(service, &name).ok().and_then(|(model, operation)| decode(model, operation, &form, body).ok());
+    (name, redact(&decoded.unwrap_or_default()))
+}
+
+/// The answer to a request that an ordered fault refuses.
+pub(super) fn refused(service: &str, parts: &Parts, name: &str, error: AwsError, status: u16) -> Response<Body> {
+    respond_as(parts, Model::of(service), name, &Err(error), status, &request_id())
 }
 
 /// `Action`, or what follows the dot in `X-Amz-Target`.

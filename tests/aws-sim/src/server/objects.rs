@@ -22,21 +22,15 @@ pub(super) async fn answer(service: &s3::Service, incomer: &Incomer, mut parts: 
         region: incomer.scope.region.clone(),
     });
     let request = http::Request::from_parts(parts, Body::from(body));
-    let mut lost = false;
-    let response = match incomer.account.meet_fault("s3", &operation) {
+    let fault = incomer.account.meet_fault("s3", &operation);
+    if let Some(fault) = &fault {
+        tokio::time::sleep(fault.wait()).await;
+    }
+    let response = match fault.as_ref().and_then(|fault| fault.refusal("s3")) {
+        Some((refusal, status)) => error(&refusal.code, status, &refusal.message, &request_id()),
         None => service.call(request).await,
-        Some(FaultKind::Hang(wait)) => {
-            tokio::time::sleep(wait).await;
-            service.call(request).await
-        }
-        Some(FaultKind::AnswerLost) => {
-            lost = true;
-            service.call(request).await
-        }
-        Some(FaultKind::Error { code, status, message }) => error(&code, status, &message, &request_id()),
-        // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-        Some(FaultKind::Throttle) => error("SlowDown", 503, "Please reduce your request rate.", &request_id()),
     };
+    let lost = matches!(fault, Some(FaultKind::AnswerLost));
     let status = response.status();
     let code = error_code(&response, head);
     if status == StatusCode::NOT_IMPLEMENTED {
@@ -75,7 +69,7 @@ pub(super) fn error(code: &str, status: u16, message: &str, id: &str) -> Respons
 }
 
 /// The code in an error's body; HEAD has none, so its reason stands for it.
-fn error_code(response: &Response<Body>, head: bool) -> Option<String> {
+pub(super) fn error_code(response: &Response<Body>, head: bool) -> Option<String> {
     let status = response.status();
     if status.as_u16() < 300 || status == StatusCode::NOT_MODIFIED {
         return None;
@@ -88,7 +82,7 @@ fn error_code(response: &Response<Body>, head: bool) -> Option<String> {
 }
 
 /// Path, query and `x-amz-` headers, as far as they are not the signature's, and the body unless it is an object's.
-fn parameters(parts: &Parts, operation: &str, body: &Bytes) -> Value {
+pub(super) fn parameters(parts: &Parts, operation: &str, body: &Bytes) -> Value {
     const SIGNATURE: [&str; 4] = ["x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-user-agent"];
     let mut parameters = Map::new();
     let (bucket, key) = parts

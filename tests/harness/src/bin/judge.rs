@@ -1,0 +1,137 @@
+//! `cargo judge`: the end-to-end tests before another judge than our own stand-in.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use harness::judge::emulator::Emulator;
+use harness::judge::suite::{Count, Suite};
+use harness::judge::{self, guard, names, sign::Signer};
+use harness::{Error, Result, tools};
+use tokio::process::Command;
+
+/// Runs the end-to-end tests against another judge than our own stand-in, and says of each whether it passed, failed, or was
+/// skipped because the judge cannot serve it. Skipped ones are never counted as passed.
+#[derive(Debug, Parser)]
+#[command(name = "cargo judge", version)]
+struct Arguments {
+    /// moto and ministack are installed and started; `endpoint` is the one that `SHOWCORE_TEST_ENDPOINT` names (a URL, or
+    /// `aws`), with the credentials of the standard AWS variables, in the account that `SHOWCORE_TEST_ACCOUNT` names.
+    judge: Judge,
+    /// Only tests with one of these in their names.
+    filters: Vec<String>,
+    /// Run the tests too that tests/e2e/judges.yaml lists as not served.
+    #[arg(long)]
+    include_listed: bool,
+    /// Run nothing: remove what an earlier run at the endpoint, which was killed, has left. It said its id when it began.
+    #[arg(long, value_name = "RUN")]
+    sweep: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Judge {
+    Moto,
+    Ministack,
+    Endpoint,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match judged(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn judged(arguments: Arguments) -> Result<bool> {
+    match arguments.judge {
+        Judge::Moto => before_emulator(Emulator::Moto, arguments).await,
+        Judge::Ministack => before_emulator(Emulator::Ministack, arguments).await,
+        Judge::Endpoint => at_endpoint(arguments).await,
+    }
+}
+
+fn suite(judge: &'static str, arguments: Arguments, environment: Vec<(&'static str, String)>) -> Suite {
+    let logs = folder().join(judge);
+    Suite { judge, filters: arguments.filters, include_listed: arguments.include_listed, environment, logs }
+}
+
+/// Where logs go.
+fn folder() -> PathBuf {
+    // Without the way by which this file finds it.
+    std::fs::canonicalize(tools::workspace()).unwrap_or_else(|_| tools::workspace().to_owned()).join("target/judge")
+}
+
+async fn before_emulator(emulator: Emulator, arguments: Arguments) -> Result<bool> {
+    if arguments.sweep.is_some() {
+        return Err(Error::Other("an emulator of ours leaves nothing that could be swept".to_owned()));
+    }
+    let folder = folder();
+    std::fs::create_dir_all(&folder).map_err(|error| Error::Other(format!("{}: {error}", folder.display())))?;
+    let running = emulator.start(folder.join(format!("{}.log", emulator.name()))).await?;
+    let mut environment = vec![(judge::ENDPOINT, running.url.clone()), (judge::EMULATOR, emulator.name().to_owned())];
+    // Its states pass at once, so what it does not reach soon it never does.
+    if std::env::var_os(judge::PATIENCE).is_none() {
+        environment.push((judge::PATIENCE, "30".to_owned()));
+    }
+    let suite = suite(emulator.name(), arguments, environment);
+    let count = tokio::select! {
+        count = suite.run() => count?,
+        _ = tokio::signal::ctrl_c() => return Err(Error::Other("interrupted".to_owned())),
+    };
+    Ok(said(count))
+}
+
+async fn at_endpoint(arguments: Arguments) -> Result<bool> {
+    let endpoint = std::env::var(judge::ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty()).ok_or_else(|| {
+        Error::Other(format!(
+            "set {} to the endpoint's URL, or to `aws`, and {} to the account",
+            judge::ENDPOINT,
+            judge::ACCOUNT
+        ))
+    })?;
+    let signer = Signer::of_the_user().await?;
+    let account = guard::account(&endpoint, &signer).await?;
+    if let Some(run) = &arguments.sweep {
+        return sweep(&endpoint, run, &account).await;
+    }
+    let run = names::new_run();
+    println!(
+        "run {run} at {endpoint}, account {account}: what it makes is named {}… and tagged {}",
+        names::prefix_of(&run),
+        names::TAG
+    );
+    println!("should it be killed: cargo judge endpoint --sweep {run}");
+    let suite = suite("endpoint", arguments, vec![(judge::RUN, run.clone())]);
+    // The tests' processes end with the future, so what is swept after it is all there is.
+    let count = tokio::select! {
+        count = suite.run() => Some(count),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    let swept = sweep(&endpoint, &run, &account).await?;
+    match count {
+        Some(count) => Ok(said(count?) && swept),
+        None => Err(Error::Other("interrupted".to_owned())),
+    }
+}
+
+/// Removes what the run has left. Whether nothing of it is left.
+async fn sweep(endpoint: &str, run: &str, account: &str) -> Result<bool> {
+    println!("removing what run {run} has left …");
+    let mut command = Command::new(tools::python()?);
+    command.arg(tools::workspace().join("tests/harness/judges/sweep.py")).arg(names::prefix_of(run)).arg(account);
+    if endpoint != "aws" {
+        command.env("AWS_ENDPOINT_URL", endpoint);
+    }
+    let status = command.status().await.map_err(|source| Error::Start { program: "python".to_owned(), source })?;
+    Ok(status.success())
+}
+
+fn said(count: Count) -> bool {
+    println!("{} passed, {} skipped (missing, not passed), {} failed", count.passed, count.skipped, count.failed);
+    count.failed == 0
+}
