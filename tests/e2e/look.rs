@@ -73,6 +73,13 @@ pub fn secret(object: &Value, key: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Those of the names that the `aws` CLI answers that have this in them: the account may hold other tests' too.
+pub async fn listed(test: &Test, question: &[&str], part: &str) -> Vec<String> {
+    let names = test.aws(question).await;
+    let names = names.as_array().unwrap().iter().filter_map(Value::as_str);
+    names.filter(|name| name.contains(part)).map(str::to_owned).collect()
+}
+
 /// The digest of the password or token of a store that AWS has accepted last: it shows none.
 pub fn accepted_secret(test: &Test, store: &str) -> Option<String> {
     let about =

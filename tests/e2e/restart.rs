@@ -3,7 +3,9 @@
 use aws_sim::{Fault, FaultKind};
 use harness::Test;
 
-use crate::look::{accepted_secret, calls, condition, manifest, reason, secret, settled};
+use crate::look::{accepted_secret, calls, condition, listed, manifest, reason, secret, settled};
+
+const DATABASES: [&str; 4] = ["rds", "describe-db-instances", "--query", "DBInstances[].DBInstanceIdentifier"];
 
 /// Kills the operator after it has sent a create call and before it has the answer. AWS is slow: it executes the call
 /// only when the next operator is already looking, and perhaps sending its own.
@@ -34,14 +36,10 @@ async fn rule_04_an_answer_that_is_lost_makes_nothing_twice() {
     test.start_operator().await.unwrap();
     test.apply(&manifest("ShowCoreDatabase", "unanswered", "")).await;
     let object = test.settle("ShowCoreDatabase", "unanswered", "Ready", settled).await;
-    let all = test.aws(&["rds", "describe-db-instances"]).await;
-    assert_eq!(all["DBInstances"].as_array().unwrap().len(), 1);
-    assert!(
-        object["metadata"]["annotations"]["showcore.io/resource"]
-            .as_str()
-            .unwrap()
-            .contains(all["DBInstances"][0]["DbiResourceId"].as_str().unwrap())
-    );
+    assert_eq!(listed(&test, &DATABASES, "unanswered").await, ["unanswered"]);
+    let made = test.aws(&["rds", "describe-db-instances", "--db-instance-identifier", "unanswered"]).await;
+    let pin = object["metadata"]["annotations"]["showcore.io/resource"].as_str().unwrap();
+    assert!(pin.contains(made["DBInstances"][0]["DbiResourceId"].as_str().unwrap()), "{pin}");
 }
 
 #[tokio::test]
@@ -54,8 +52,7 @@ async fn rule_04_killed_between_the_create_call_and_its_answer_one_database_is_o
         &manifest("ShowCoreDatabase", "killed-db", ""),
     )
     .await;
-    let all = test.aws(&["rds", "describe-db-instances"]).await;
-    assert_eq!(all["DBInstances"].as_array().unwrap().len(), 1);
+    assert_eq!(listed(&test, &DATABASES, "killed").await, ["killed-db"]);
 }
 
 #[tokio::test]
@@ -68,16 +65,16 @@ async fn rule_04_killed_between_the_create_call_and_its_answer_one_cache_is_owne
         &manifest("ShowCoreCache", "killed-cache", ""),
     )
     .await;
-    let all = test.aws(&["elasticache", "describe-replication-groups"]).await;
-    assert_eq!(all["ReplicationGroups"].as_array().unwrap().len(), 1);
+    let question = ["elasticache", "describe-replication-groups", "--query", "ReplicationGroups[].ReplicationGroupId"];
+    assert_eq!(listed(&test, &question, "killed").await, ["killed-cache"]);
 }
 
 #[tokio::test]
 async fn rule_04_killed_between_the_create_call_and_its_answer_one_bucket_is_owned_and_ready() {
     let manifest = "{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: killed-bucket}, spec: {bucketName: 'killed-{accountID}', purpose: Backups}}";
     let test = killed_in_creation("killed-bucket", "ShowCoreBucket", "s3", "CreateBucket", manifest).await;
-    let all = test.aws(&["s3api", "list-buckets"]).await;
-    assert_eq!(all["Buckets"].as_array().unwrap().len(), 1);
+    let made = listed(&test, &["s3api", "list-buckets", "--query", "Buckets[].Name"], "killed").await;
+    assert_eq!(made, [format!("killed-{}", test.account_id())]);
 }
 
 #[tokio::test]

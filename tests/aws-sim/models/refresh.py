@@ -23,7 +23,7 @@ SERVED = {
         CreateDBParameterGroup ModifyDBParameterGroup ResetDBParameterGroup
         DescribeDBParameterGroups DescribeDBParameters DeleteDBParameterGroup
         CreateDBSubnetGroup DescribeDBSubnetGroups DeleteDBSubnetGroup
-        DescribeDBInstanceAutomatedBackups
+        DescribeDBInstanceAutomatedBackups DeleteDBInstanceAutomatedBackup
     """,
     "elasticache": """
         CreateReplicationGroup DescribeReplicationGroups ModifyReplicationGroup

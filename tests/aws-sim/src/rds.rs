@@ -108,6 +108,7 @@ impl Rds {
             "CreateDBSubnetGroup" => region.create_db_subnet_group(call),
             "DescribeDBSubnetGroups" => region.describe_db_subnet_groups(call),
             "DeleteDBSubnetGroup" => region.delete_db_subnet_group(call),
+            "DeleteDBInstanceAutomatedBackup" => region.delete_automated_backup(call),
             "DescribeDBInstanceAutomatedBackups" => region.describe_automated_backups(call),
             other => Err(AwsError::not_implemented(format!("rds:{other}"))),
         }

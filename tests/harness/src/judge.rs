@@ -57,21 +57,25 @@ pub struct World {
     pub sim: Sim,
     /// The test's access key.
     pub access_key: String,
-    /// Whether the states of what is made pass as fast as the virtual clock is moved.
-    pub fast: bool,
+    /// How far the operator's clock, which stands still otherwise, is moved at each look for a state.
+    pub step: Duration,
 }
+
+/// How often a state is looked for.
+pub const LOOK: Duration = Duration::from_millis(50);
+/// Where states pass on the virtual clock, or at once.
+const STEP: Duration = Duration::from_secs(20);
 
 /// The world of one test, as the variables say.
 pub async fn world() -> Result<World> {
     let Some(endpoint) = variable(ENDPOINT) else {
-        let access_key = new_access_key();
-        return Ok(World { sim: Sim::new(Options { speed: 0.0 }), access_key, fast: true });
+        return Ok(World { sim: Sim::new(Options { speed: 0.0 }), access_key: new_access_key(), step: STEP });
     };
     if let Some(emulator) = variable(EMULATOR) {
         let emulator: Emulator = emulator.parse()?;
         let forward = Forward::new(Target::Emulator { url: endpoint, emulator }, None, None)?;
-        let sim = Sim::in_front_of(Arc::new(forward), Options { speed: 1.0 });
-        return Ok(World { sim, access_key: new_access_key(), fast: true });
+        let sim = Sim::in_front_of(Arc::new(forward), Options { speed: 0.0 });
+        return Ok(World { sim, access_key: new_access_key(), step: STEP });
     }
     let Some(run) = variable(RUN) else {
         return Err(Error::Other(format!(
@@ -84,8 +88,8 @@ pub async fn world() -> Result<World> {
     let number = variable(NUMBER).and_then(|number| number.parse().ok()).unwrap_or(0);
     let names = Names::new(&run, number, WORLDS.fetch_add(1, Ordering::Relaxed));
     let forward = Forward::new(Target::of(&endpoint), Some(names), Some(signer))?;
-    let sim = Sim::in_front_of(Arc::new(forward), Options { speed: 1.0 });
-    Ok(World { sim, access_key: format!("AKIASIM0{account}"), fast: false })
+    let sim = Sim::in_front_of(Arc::new(forward), Options { speed: 0.0 });
+    Ok(World { sim, access_key: format!("AKIASIM0{account}"), step: LOOK })
 }
 
 /// The account and the credentials that may be used at this endpoint. Asked once per process.

@@ -20,17 +20,13 @@ use crate::kubectl::Kubectl;
 use crate::objects;
 use crate::operator::{self, Operator, OperatorOptions};
 
-const LOOK: Duration = Duration::from_millis(50);
-/// Where states pass on the virtual clock.
-const STEP: Duration = Duration::from_secs(20);
-
 /// A namespace of the shared control plane, an account and a clock of a stand-in, and an operator:
 /// all of it this test's own, so that tests run in parallel and clean up nothing.
 ///
 /// The methods that a test cannot go on without (`apply`, `wait`, …) panic with all that helps to see
 /// why; dropping it checks that the stand-in never gave an answer that AWS's model does not know.
 pub struct Test {
-    /// The stand-in. Its clock stands still until it is advanced.
+    /// The stand-in, or what stands in front of another judge. Its clock stands still until it is advanced.
     pub sim: Sim,
     /// This test's account in it.
     pub account: Account,
@@ -70,7 +66,7 @@ impl Test {
 
     async fn start_on(control_plane: ControlPlane, name: &str) -> Result<Self> {
         let region = "eu-central-1".to_owned();
-        let judge::World { sim, access_key, fast } = judge::world().await?;
+        let judge::World { sim, access_key, step } = judge::world().await?;
         let address = ([127, 0, 0, 1], 0).into();
         let server = sim
             .start(address, None)
@@ -89,7 +85,7 @@ impl Test {
             region,
             namespace,
             client,
-            step: if fast { STEP } else { Duration::ZERO },
+            step,
             operator: None,
             server,
             control_plane,
@@ -212,7 +208,7 @@ impl Test {
             .unwrap_or_default()
     }
 
-    /// Like [`Test::wait`], while virtual time passes: 20 seconds at each look.
+    /// Like [`Test::wait`], while time passes: 20 virtual seconds at each look, or the real time at an endpoint of the user's.
     pub async fn settle(&self, kind: &str, name: &str, what: &str, expected: impl Fn(&Value) -> bool) -> Value {
         self.look_until(kind, name, what, self.step, |object| object.is_some_and(&expected)).await.unwrap_or_default()
     }
@@ -248,7 +244,7 @@ impl Test {
                 let story = self.story().await;
                 panic!("waited {patience:?} for {kind} {name}: {what}\n{object}\n{story}");
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(judge::LOOK).await;
             if !step.is_zero() {
                 self.advance(step);
             }
@@ -262,7 +258,7 @@ impl Test {
         let deadline = Instant::now() + patience;
         while !expected(self) {
             assert!(Instant::now() < deadline, "waited {patience:?} for {what}\n{}", self.story().await);
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(judge::LOOK).await;
         }
     }
 

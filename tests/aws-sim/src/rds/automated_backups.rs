@@ -1,4 +1,4 @@
-//! `DescribeDBInstanceAutomatedBackups`.
+//! The automated backups of instances, kept after their deletion.
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithAutomatedBackups.html>
 
@@ -58,6 +58,24 @@ impl Region {
             ));
         }
         page(call, "DBInstanceAutomatedBackups", found, |(status, instance)| show(call, status, instance))
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstanceAutomatedBackup.html>
+    pub(super) fn delete_automated_backup(&mut self, call: &Call<'_>) -> Answer {
+        rules::only(call, &["DbiResourceId"])?;
+        let id = call.text("DbiResourceId").unwrap_or_default();
+        if self.instances.values().any(|instance| instance.resource_id == id) {
+            return Err(AwsError::new(
+                "InvalidDBInstanceAutomatedBackupState",
+                "The automated backup of an existing DB instance cannot be deleted.",
+            ));
+        }
+        let missing = || {
+            AwsError::new("DBInstanceAutomatedBackupNotFound", "No automated backup for this DB instance was found.")
+        };
+        let at = self.retained.iter().position(|kept| kept.instance.resource_id == id).ok_or_else(missing)?;
+        let deleted = self.retained.remove(at);
+        Ok(json!({ "DBInstanceAutomatedBackup": show(call, "deleting", &deleted.instance) }))
     }
 }
 

@@ -180,3 +180,16 @@ fn automated_backups_are_listed_and_kept_on_request() {
     let named = json!({"DBInstanceIdentifier": NAME});
     assert_eq!(bench.code("DescribeDBInstanceAutomatedBackups", named), "DBInstanceAutomatedBackupNotFound");
 }
+
+#[test]
+fn automated_backups_that_were_kept_can_be_deleted() {
+    let bench = Bench::new();
+    bench.available(json!({}));
+    let id = json!({"DbiResourceId": bench.show()["DbiResourceId"]});
+    let refused = bench.code("DeleteDBInstanceAutomatedBackup", id.clone());
+    assert_eq!(refused, "InvalidDBInstanceAutomatedBackupState", "the instance is still there");
+    delete(&bench, json!({"SkipFinalSnapshot": true, "DeleteAutomatedBackups": false})).unwrap();
+    bench.pass(minutes(5));
+    bench.call("DeleteDBInstanceAutomatedBackup", id.clone()).unwrap();
+    assert_eq!(bench.code("DeleteDBInstanceAutomatedBackup", id), "DBInstanceAutomatedBackupNotFound");
+}
