@@ -99,6 +99,10 @@ impl Account {
     }
 
     /// How long asynchronous states last, to be changed.
+    ///
+    /// # Panics
+    ///
+    /// If something else than the stand-in answers, as do [`Account::rds`], [`Account::elasticache`] and [`Account::kms`].
     pub fn durations(&self) -> MutexGuard<'_, Durations> {
         assert!(!self.0.front, "{NEEDS_STAND_IN}: its state or its durations");
         lock(&self.0.durations)

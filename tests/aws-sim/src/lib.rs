@@ -115,6 +115,10 @@ impl Sim {
     }
 
     /// All buckets: their names are global, so they belong to no account's state.
+    ///
+    /// # Panics
+    ///
+    /// If something else answers: it keeps its buckets to itself.
     pub fn s3(&self) -> MutexGuard<'_, s3::Buckets> {
         assert!(self.shared.upstream.is_none(), "{}: its buckets", upstream::NEEDS_STAND_IN);
         lock(&self.shared.s3)

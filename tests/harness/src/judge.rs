@@ -66,6 +66,9 @@ pub const LOOK: Duration = Duration::from_millis(50);
 /// Where states pass on the virtual clock, or at once.
 const STEP: Duration = Duration::from_secs(20);
 
+/// How many worlds this process has made.
+static WORLDS: AtomicUsize = AtomicUsize::new(0);
+
 /// The world of one test, as the variables say.
 pub async fn world() -> Result<World> {
     let Some(endpoint) = variable(ENDPOINT) else {
@@ -83,8 +86,7 @@ pub async fn world() -> Result<World> {
         )));
     };
     let (account, signer) = allowed(&endpoint).await?;
-    // Each world of a run has names of its own, as it has an account of its own elsewhere.
-    static WORLDS: AtomicUsize = AtomicUsize::new(0);
+    // Each has names of its own, as it has an account of its own elsewhere.
     let number = variable(NUMBER).and_then(|number| number.parse().ok()).unwrap_or(0);
     let names = Names::new(&run, number, WORLDS.fetch_add(1, Ordering::Relaxed));
     let forward = Forward::new(Target::of(&endpoint), Some(names), Some(signer))?;

@@ -60,12 +60,10 @@ async fn execute(
     if let Some(fault) = &fault {
         tokio::time::sleep(fault.wait()).await;
     }
+    let run = || incomer.account.execute(service, &incomer.scope.region, &operation.name, &parameters, endpoint);
     let (answer, status) = match fault.as_ref().and_then(|fault| fault.refusal(service)) {
         Some((error, status)) => (Err(error), Some(status)),
-        None => {
-            let region = &incomer.scope.region;
-            (incomer.account.execute(service, region, &operation.name, &parameters, endpoint), None)
-        }
+        None => (run(), None),
     };
     let lost = matches!(fault, Some(FaultKind::AnswerLost));
     Outcome { parameters, answer, status, lost }

@@ -89,10 +89,10 @@ impl Suite {
             .output()
             .await
             .map_err(|source| Error::Start { program: program.display().to_string(), source })?;
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         let log = self.logs.join(format!("{}.log", test.replace("::", ".")));
-        std::fs::write(&log, &text).file("write", &log)?;
-        Ok(Verdict::of(output.status.success(), &text))
+        std::fs::write(&log, &printed).file("write", &log)?;
+        Ok(Verdict::of(output.status.success(), &printed))
     }
 }
 
