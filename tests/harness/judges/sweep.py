@@ -1,4 +1,5 @@
-"""Removes everything whose name begins with PREFIX, in the account that is named: what a run of tests has left.
+"""Removes everything that has a name of a run of tests (PREFIX, three digits, a letter and a hyphen) in the account that is
+named.
 
     python sweep.py PREFIX ACCOUNT
 
@@ -7,6 +8,7 @@ ends with 1 if something stays.
 """
 
 import os
+import re
 import sys
 import time
 
@@ -25,7 +27,7 @@ def main(prefix, account):
         sys.exit(f"nothing is removed: the credentials are not those of {account}, or {prefix!r} is too short")
     deadline = time.monotonic() + PATIENCE
     while True:
-        left = [thing for region in REGIONS for thing in swept(region, prefix)]
+        left = [thing for region in REGIONS for thing in swept(region, re.compile(re.escape(prefix) + "[0-9]{3}[a-z]-"))]
         if not left:
             print("nothing is left")
             return
@@ -40,7 +42,7 @@ def say(text, error=None):
         print(text if error is None else f"{text}: not yet: {error}", flush=True)
 
 
-def swept(region, prefix):
+def swept(region, ours):
     """What is still there, after the removal of each was tried."""
     rds = boto3.client("rds", region_name=region)
     cache = boto3.client("elasticache", region_name=region)
@@ -56,7 +58,7 @@ def swept(region, prefix):
             return
         for one in found:
             name = one[key]
-            if not name.startswith(prefix) or done(one):
+            if not ours.match(name) or done(one):
                 continue
             left.append(f"{region} {name}")
             say(f"removing {name} ({field}, {region})")
@@ -95,7 +97,7 @@ def swept(region, prefix):
 
     for bucket in s3.list_buckets()["Buckets"]:
         name = bucket["Name"]
-        if not name.startswith(prefix):
+        if not ours.match(name):
             continue
         where = s3.head_bucket(Bucket=name)["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", region)
         if where != region:

@@ -13,7 +13,7 @@ use super::list::Lists;
 use super::verdict::Verdict;
 use crate::control_plane::ControlPlane;
 use crate::error::{Error, FileError as _, Result};
-use crate::tools;
+use crate::{leash, tools};
 
 /// How the tests are run.
 #[derive(Debug)]
@@ -82,7 +82,9 @@ impl Suite {
     }
 
     async fn tried(&self, program: &PathBuf, number: usize, test: &str) -> Result<Verdict> {
-        let output = command(program)
+        // On the leash: a test whose judge is killed must not go on making things.
+        let mut command = Command::from(leash::command(&tools::control_plane()?.leash(), program));
+        let output = quiet(&mut command)
             .args(["--exact", test, "--nocapture", "--test-threads", "1"])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env(NUMBER, number.to_string())
@@ -96,16 +98,23 @@ impl Suite {
     }
 }
 
-fn command(program: &PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(tools::workspace()).stdin(Stdio::null()).kill_on_drop(true);
-    command
+fn quiet(command: &mut Command) -> &mut Command {
+    command.current_dir(tools::workspace()).stdin(Stdio::null()).kill_on_drop(true)
 }
 
 /// The program of the end-to-end tests, beside the operator's.
 async fn build() -> Result<PathBuf> {
-    let mut command = command(&std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()).into());
-    command.args(["test", "--package", "showcore-operator", "--test", "e2e", "--no-run", "--message-format", "json"]);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    quiet(&mut command).args([
+        "test",
+        "--package",
+        "showcore-operator",
+        "--test",
+        "e2e",
+        "--no-run",
+        "--message-format",
+        "json",
+    ]);
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -120,7 +129,7 @@ async fn build() -> Result<PathBuf> {
 }
 
 async fn names(program: &PathBuf) -> Result<Vec<String>> {
-    let output = command(program)
+    let output = quiet(&mut Command::new(program))
         .args(["--list", "--format", "terse"])
         .output()
         .await
