@@ -1,6 +1,6 @@
 //! The end-to-end tests before a judge: one process each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ impl Suite {
         Ok(count)
     }
 
-    async fn judged(&self, program: &PathBuf, lists: &Lists, number: usize, test: &str) -> Result<Verdict> {
+    async fn judged(&self, program: &Path, lists: &Lists, number: usize, test: &str) -> Result<Verdict> {
         let begun = Instant::now();
         let verdict = match lists.reason(self.judge, test) {
             Some(reason) if !self.include_listed => Verdict::Skipped(format!("listed: {reason}")),
@@ -81,7 +81,7 @@ impl Suite {
         Ok(verdict)
     }
 
-    async fn tried(&self, program: &PathBuf, number: usize, test: &str) -> Result<Verdict> {
+    async fn tried(&self, program: &Path, number: usize, test: &str) -> Result<Verdict> {
         // On the leash: a test whose judge is killed must not go on making things.
         let mut command = Command::from(leash::command(&tools::control_plane()?.leash(), program));
         let output = quiet(&mut command)
@@ -128,7 +128,7 @@ async fn build() -> Result<PathBuf> {
     program.filter(|_| output.status.success()).ok_or_else(|| Error::Other("the tests do not build".to_owned()))
 }
 
-async fn names(program: &PathBuf) -> Result<Vec<String>> {
+async fn names(program: &Path) -> Result<Vec<String>> {
     let output = quiet(&mut Command::new(program))
         .args(["--list", "--format", "terse"])
         .output()
