@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use harness::{Test, objects};
 use serde_json::Value;
 
-use crate::look::{by_operator, condition, manifest, mutations, settled};
+use crate::look::{by_operator, condition, manifest, mutations, served, settled};
 
 /// Objects of each kind.
 const OBJECTS: usize = 50;
@@ -68,6 +68,16 @@ async fn looked_at(test: &Test, times: usize) {
     }
 }
 
+/// The writes that the operator has sent to the API server, by its own count: one that changes nothing leaves no
+/// resourceVersion behind.
+async fn written(test: &Test) -> Vec<String> {
+    let metrics = served(test, "/metrics").await;
+    let counted = metrics.lines().filter(|line| line.starts_with("showcore_kubernetes_requests_total"));
+    let written: Vec<_> = counted.filter(|line| !line.contains("GET")).map(str::to_owned).collect();
+    assert!(written.iter().any(|line| line.contains("PATCH")), "{metrics}");
+    written
+}
+
 async fn events(test: &Test) -> usize {
     let events = test.kubectl.run(&["get", "events.events.k8s.io", "-o", "name"]).await.unwrap();
     events.stdout.lines().count()
@@ -96,9 +106,11 @@ async fn rule_08_a_hundred_and_fifty_quiet_stores_cost_no_status_write_no_event_
     looked_at(&test, 2).await;
     let before = (all_settled(&test).await, events(&test).await);
     assert_eq!(before.0.len(), 3 * OBJECTS);
+    let written_before = written(&test).await;
     test.account.clear_requests();
     looked_at(&test, PERIODS).await;
     assert_eq!(mutations(&test), Vec::<String>::new());
+    assert_eq!(written(&test).await, written_before);
     let after = (versions(&test).await.expect("still settled"), events(&test).await);
     assert!(before == after, "before: {before:?}\nafter: {after:?}");
     let requests = test.account.requests().iter().filter(|request| by_operator(request)).count();
