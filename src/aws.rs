@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
-use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError};
 use aws_smithy_http_client::{
     ConnectorBuilder,
     proxy::ProxyConfig,
@@ -37,6 +37,10 @@ pub struct Options {
     pub endpoint_url: Option<String>,
     /// A PEM file of further certificate authorities (`AWS_CA_BUNDLE`), which the SDK does not read by itself.
     pub ca_bundle: Option<std::path::PathBuf>,
+    /// Credentials; the usual AWS variables, profile and roles if absent.
+    pub credentials: Option<SharedCredentialsProvider>,
+    /// How often, and how soon, a call is tried again; as the usual AWS variables and the SDK say if absent.
+    pub retries: Option<RetryConfig>,
 }
 
 /// The clients of the process.
@@ -109,6 +113,12 @@ impl Aws {
         }
         if let Some(url) = options.endpoint_url {
             loader = loader.endpoint_url(url);
+        }
+        if let Some(credentials) = options.credentials {
+            loader = loader.credentials_provider(credentials);
+        }
+        if let Some(retries) = options.retries {
+            loader = loader.retry_config(retries);
         }
         // What looks for the region and for credentials asks only, so it needs no fence.
         let config = loader.load().await.into_builder().http_client(fence.aws(http)).build();
@@ -241,7 +251,7 @@ pub fn found<T>(result: Result<T, Failure>, not_found: &[&str]) -> Result<Option
 mod tests {
     use std::future::{pending, ready};
 
-    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+    use aws_credential_types::Credentials;
     use aws_smithy_runtime_api::client::{
         http::{HttpConnector, HttpConnectorFuture},
         orchestrator::HttpRequest,

@@ -39,8 +39,12 @@ pub async fn run(arguments: Run) -> anyhow::Result<()> {
 
     let fence = if arguments.leader_elect { Fence::closed() } else { Fence::open() };
     let election = arguments.leader_elect.then(|| election(&arguments, &client, &config, &fence)).transpose()?;
-    let options =
-        aws::Options { region: arguments.region, endpoint_url: arguments.endpoint_url, ca_bundle: arguments.ca_bundle };
+    let options = aws::Options {
+        region: arguments.region,
+        endpoint_url: arguments.endpoint_url,
+        ca_bundle: arguments.ca_bundle,
+        ..aws::Options::default()
+    };
     let cluster_id = match arguments.cluster_id {
         Some(id) => id,
         None => kube_system_uid(&client).await?,

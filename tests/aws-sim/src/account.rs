@@ -12,6 +12,7 @@ use crate::durations::Durations;
 use crate::elasticache::ElastiCache;
 use crate::error::AwsError;
 use crate::fault::{Fault, FaultKind, Faults};
+use crate::hook::Hook;
 use crate::kms::Kms;
 use crate::log::{Request, digest};
 use crate::model::{Model, Operation};
@@ -33,6 +34,7 @@ struct State {
     clock: Clock,
     log: Mutex<Vec<Request>>,
     faults: Mutex<Faults>,
+    hook: Mutex<Option<Arc<dyn Hook>>>,
     durations: Mutex<Durations>,
     rds: Mutex<Rds>,
     elasticache: Mutex<ElastiCache>,
@@ -49,6 +51,7 @@ impl Account {
             clock: Clock::new(speed),
             log: Mutex::default(),
             faults: Mutex::default(),
+            hook: Mutex::default(),
             durations: Mutex::default(),
             rds: Mutex::default(),
             elasticache: Mutex::default(),
@@ -96,6 +99,15 @@ impl Account {
     /// Forgets all ordered faults.
     pub fn clear_faults(&self) {
         lock(&self.0.faults).clear();
+    }
+
+    /// Puts a hook on the wire, in the place of the one before.
+    pub fn set_hook(&self, hook: Option<Arc<dyn Hook>>) {
+        *lock(&self.0.hook) = hook;
+    }
+
+    pub(crate) fn hook(&self) -> Option<Arc<dyn Hook>> {
+        lock(&self.0.hook).clone()
     }
 
     /// How long asynchronous states last, to be changed.

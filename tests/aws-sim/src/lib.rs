@@ -2,7 +2,8 @@
 //!
 //! How a request flows: [`server`] reads it and finds service, region and
 //! access key in its credential scope; the access key chooses the
-//! [`account`]; the account's [`fault`]s are asked whether it shall fail; then
+//! [`account`]; the account's [`hook`], if a test has set one, says what becomes
+//! of it; the account's [`fault`]s are asked whether it shall fail; then
 //! it is decoded by [`codec`], as the [`model`] of its service says, and goes
 //! to its family ([`rds`], [`elasticache`], [`kms`], [`sts`]: behaviour only,
 //! no wire); the answer is held against the model before it is encoded; the
@@ -23,6 +24,7 @@ pub mod durations;
 pub mod elasticache;
 pub mod error;
 pub mod fault;
+pub mod hook;
 pub mod kms;
 pub mod log;
 pub mod model;
@@ -41,6 +43,7 @@ pub use account::Account;
 pub use durations::Durations;
 pub use error::AwsError;
 pub use fault::{Fault, FaultKind};
+pub use hook::{Arrival, Execute, Hook, Outcome};
 pub use log::Request;
 pub use server::Server;
 pub use tls::Tls;

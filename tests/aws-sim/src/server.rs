@@ -18,7 +18,6 @@ use s3s::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
 use crate::call::uuid;
 use crate::codec::{Encoded, query};
@@ -28,6 +27,7 @@ use crate::{Account, Sim, Tls};
 mod control;
 mod families;
 mod foreign;
+mod hooked;
 mod objects;
 mod scope;
 #[cfg(test)]
@@ -96,6 +96,7 @@ struct Front {
 }
 
 /// One request whose sender is known.
+#[derive(Clone)]
 struct Incomer {
     account: Account,
     scope: Scope,
@@ -103,7 +104,7 @@ struct Incomer {
 }
 
 async fn accept(listener: TcpListener, tls: Option<Tls>, front: Front) -> Infallible {
-    let tls = tls.map(|tls| TlsAcceptor::from(tls.config));
+    let tls = tls.map(|tls| tls.acceptor());
     // The connections end with the listener: dropping the set aborts them.
     let mut connections = JoinSet::new();
     loop {
@@ -178,12 +179,19 @@ impl Front {
                 .unwrap_or_default(),
             scope,
         };
+        match incomer.account.hook() {
+            Some(hook) => hooked::answer(hook.as_ref(), self, incomer, parts, body).await,
+            None => self.answer_to(&incomer, parts, body).await,
+        }
+    }
+
+    async fn answer_to(&self, incomer: &Incomer, parts: http::request::Parts, body: Bytes) -> Answer {
         if let Some(upstream) = self.sim.upstream() {
-            foreign::answer(upstream, &incomer, parts, body).await
+            foreign::answer(upstream, incomer, parts, body).await
         } else if incomer.scope.service == "s3" {
-            objects::answer(&self.s3, &incomer, parts, body).await
+            objects::answer(&self.s3, incomer, parts, body).await
         } else {
-            families::answer(&self.endpoint, &incomer, &parts, &body).await
+            families::answer(&self.endpoint, incomer, &parts, &body).await
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -15,6 +16,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 pub struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     ca_pem: String,
+    ca_der: Vec<u8>,
 }
 
 /// The certificate could not be made.
@@ -36,7 +38,8 @@ impl Tls {
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority_key = KeyPair::generate()?;
-        let ca_pem = authority.self_signed(&authority_key)?.pem();
+        let ca = authority.self_signed(&authority_key)?;
+        let (ca_pem, ca_der) = (ca.pem(), ca.der().to_vec());
         let issuer = Issuer::new(authority, authority_key);
 
         let names = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from);
@@ -52,7 +55,17 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), ca_pem })
+        Ok(Self { config: Arc::new(config), ca_pem, ca_der })
+    }
+
+    /// What takes connections under it.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.clone())
+    }
+
+    /// The authority's certificate as it is: DER.
+    pub fn ca_der(&self) -> Vec<u8> {
+        self.ca_der.clone()
     }
 
     /// The authority's certificate, for `AWS_CA_BUNDLE`.

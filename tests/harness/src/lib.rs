@@ -14,6 +14,7 @@
 //! ```
 //! What it needs and the machine lacks is built or installed once into a cache ([`tools`]).
 
+pub mod api_proxy;
 pub mod aws;
 pub mod cache;
 pub mod command;
@@ -31,6 +32,7 @@ pub mod proxy;
 pub mod test;
 pub mod tools;
 
+pub use api_proxy::{ApiHook, ApiProxy, Told};
 pub use aws::Aws;
 pub use command::Output;
 pub use control_plane::ControlPlane;

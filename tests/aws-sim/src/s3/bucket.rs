@@ -73,7 +73,7 @@ impl DefaultEncryption {
 }
 
 /// One bucket.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Bucket {
     /// The owner's account.
     pub owner: String,

@@ -27,7 +27,7 @@ pub struct Encryption {
 }
 
 /// An object's bytes and what was said about them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Object {
     /// The bytes.
     pub body: Bytes,
@@ -54,7 +54,7 @@ pub struct Object {
 }
 
 /// One entry in the history of a key.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Version {
     /// `null` or an id.
     pub id: String,
@@ -74,7 +74,7 @@ pub struct Deletion {
 }
 
 /// All versions of all keys of one bucket.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Objects {
     /// Newest first.
     keys: BTreeMap<String, Vec<Version>>,

@@ -1,11 +1,13 @@
 //! Requests that something else answers: faults and the log around it.
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::request::Parts;
+use http::{Response, StatusCode};
 use s3s::Body;
+use serde_json::Value;
 
 use super::{Answer, AnswerLost, Incomer, families, objects, plain, request_id};
+use crate::error::AwsError;
 use crate::fault::FaultKind;
 use crate::log::{Request, is_mutating};
 use crate::s3;
@@ -13,22 +15,14 @@ use crate::upstream::{Forwarded, Upstream};
 
 pub(super) async fn answer(upstream: &dyn Upstream, incomer: &Incomer, mut parts: Parts, body: Bytes) -> Answer {
     let service = incomer.scope.service.as_str();
-    let (operation, parameters) = if service == "s3" {
-        s3::to_path_style(&mut parts);
-        let operation = s3::operation(&parts);
-        let parameters = objects::parameters(&parts, &operation, &body);
-        (operation, parameters)
-    } else {
-        families::understood(service, &parts, &body)
-    };
+    let (operation, parameters) = understood(service, &mut parts, &body);
     let fault = incomer.account.meet_fault(service, &operation);
     if let Some(fault) = &fault {
         tokio::time::sleep(fault.wait()).await;
     }
     let head = parts.method == http::Method::HEAD;
     let response = match fault.as_ref().and_then(|fault| fault.refusal(service)) {
-        Some((error, status)) if service == "s3" => objects::error(&error.code, status, &error.message, &request_id()),
-        Some((error, status)) => families::refused(service, &parts, &operation, error, status),
+        Some((error, status)) => refused(service, &parts, &operation, error, status),
         None => {
             let forwarded = Forwarded {
                 service: service.to_owned(),
@@ -58,4 +52,23 @@ pub(super) async fn answer(upstream: &dyn Upstream, incomer: &Incomer, mut parts
         user_agent: incomer.user_agent.clone(),
     });
     if lost { Err(AnswerLost) } else { Ok(response) }
+}
+
+/// The operation of a request and its parameters.
+pub(super) fn understood(service: &str, parts: &mut Parts, body: &Bytes) -> (String, Value) {
+    if service != "s3" {
+        return families::understood(service, parts, body);
+    }
+    s3::to_path_style(parts);
+    let operation = s3::operation(parts);
+    let parameters = objects::parameters(parts, &operation, body);
+    (operation, parameters)
+}
+
+/// The answer to a request that is refused instead of being executed, in its service's form.
+pub(super) fn refused(service: &str, parts: &Parts, operation: &str, error: AwsError, status: u16) -> Response<Body> {
+    if service == "s3" {
+        return objects::error(&error.code, status, &error.message, &request_id());
+    }
+    families::refused(service, parts, operation, error, status)
 }

@@ -1,0 +1,158 @@
+//! Cases: a scenario, and what goes wrong in it. They are derived from the trace of a clean run.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use crate::{
+    kind::{Kind, Side},
+    scenario::{End, Intrusion, Scenario, Step},
+    wire::Met,
+};
+
+/// The nth request of its kind about an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point {
+    /// `rds:CreateDBInstance`, `PATCH showcoredatabases/status`, `EVENT showcoredatabases`.
+    pub call: String,
+    /// The object's name.
+    pub object: String,
+    /// From 1.
+    pub nth: u32,
+}
+
+/// What goes wrong where.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Where.
+    pub at: Point,
+    /// What.
+    pub kind: Kind,
+}
+
+impl Fault {
+    /// Whether it happens at this point.
+    pub fn happens_at(&self, point: &Point) -> bool {
+        let same = (&self.at.call, &self.at.object) == (&point.call, &point.object);
+        same && point.nth >= self.at.nth && point.nth - self.at.nth < self.kind.times()
+    }
+}
+
+/// A scenario, and what goes wrong in it: nothing in a clean run.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// At most two faults.
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} #{}", self.call, self.object, self.nth)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.scenario.name)?;
+        for (n, fault) in self.faults.iter().enumerate() {
+            let and = if n > 0 { " &" } else { "" };
+            write!(f, "{and} {} at {}", fault.kind, fault.at)?;
+        }
+        Ok(())
+    }
+}
+
+/// How often the same request is tried in a case of its own: later ones are like the second.
+const TRIED: u32 = 2;
+
+/// All cases of a scenario, by the points of its clean run.
+pub fn derive(scenario: &'static Scenario, trace: &[Met]) -> Vec<Case> {
+    let mut faults = Vec::new();
+    for met in trace.iter().filter(|met| met.point.nth <= TRIED) {
+        let side = Side::of(&met.point.call);
+        faults.extend(kinds(scenario, side, met).into_iter().map(|kind| Fault { at: met.point.clone(), kind }));
+    }
+    // A few of each that needs a process, at the first, the middle and the last mutation.
+    let mutations: Vec<_> = trace.iter().filter(|met| Side::of(&met.point.call) == Side::Aws && met.mutating).collect();
+    for at in chosen(&mutations) {
+        for kind in [Kind::Sigkilled, Kind::Frozen, Kind::FrozenPastLease] {
+            faults.push(Fault { at: at.point.clone(), kind });
+        }
+    }
+    if let Some(first) = mutations.first() {
+        for seconds in [1, 10] {
+            faults.push(Fault { at: first.point.clone(), kind: Kind::Throttled(Duration::from_secs(seconds)) });
+        }
+        faults.push(Fault { at: first.point.clone(), kind: Kind::Silent });
+    }
+    faults.into_iter().map(|fault| Case { scenario, faults: vec![fault] }).collect()
+}
+
+/// The first, the middle and the last.
+fn chosen<'a, T>(all: &[&'a T]) -> Vec<&'a T> {
+    let mut at = vec![0, all.len() / 2, all.len().saturating_sub(1)];
+    at.dedup();
+    at.into_iter().filter_map(|at| all.get(at).copied()).collect()
+}
+
+fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
+    let failed = |code, status, times| Kind::Failed { code, status, times };
+    let mut kinds = Vec::new();
+    match (side, met.mutating) {
+        (Side::Aws, true) => {
+            kinds.extend([Kind::KilledBefore, Kind::KilledSent, Kind::KilledAnswered]);
+            kinds.extend([Kind::Lost, Kind::LostWithoutRetries]);
+            kinds.extend([failed("InternalError", 500, 1), failed("InternalError", 500, 9)]);
+            kinds.extend([
+                failed("ServiceUnavailable", 503, 3),
+                Kind::Unreached { times: 1 },
+                Kind::Unreached { times: 9 },
+            ]);
+            kinds.extend([Kind::HalfAnswered, Kind::Garbled]);
+            kinds.extend([Kind::Stale(1), Kind::Stale(3), Kind::Denied]);
+            kinds.extend([Kind::Expired, Kind::OtherAccount, Kind::Twin, Kind::OldList]);
+        }
+        (Side::Aws, false) => {
+            kinds.extend([Kind::KilledBefore, Kind::KilledAnswered]);
+            kinds.extend([failed("InternalError", 500, 3), Kind::Unreached { times: 1 }]);
+            kinds.extend([Kind::HalfAnswered, Kind::Garbled]);
+        }
+        (Side::Kubernetes, true) => {
+            kinds.extend([Kind::KilledBefore, Kind::KilledSent, Kind::KilledAnswered]);
+            kinds.extend([failed("Conflict", 409, 1), failed("Invalid", 422, 1), failed("TooManyRequests", 429, 1)]);
+            kinds.extend([failed("InternalError", 500, 1), failed("Timeout", 504, 1), Kind::Written]);
+        }
+        (Side::Kubernetes, false) => kinds.extend([Kind::KilledBefore, failed("InternalError", 500, 1)]),
+        (Side::Event, _) => kinds.extend([Kind::HeldBack, Kind::Gone, Kind::HalfLine, Kind::SilentWatch]),
+    }
+    if side != Side::Event {
+        // What leads elsewhere than the scenario is done in its last part, whose goals its own take the place of.
+        let actions =
+            |steps: &[Step]| steps.iter().rposition(|step| !matches!(step, Step::Await(..))).map_or(0, |at| at + 1);
+        let last = met.phase >= actions(scenario.steps);
+        let fits = |intrusion: &&Intrusion| last || matches!(intrusion.ends, End::Same);
+        kinds.extend(scenario.intrusions.iter().filter(fits).map(Kind::Meanwhile));
+        if scenario.replicas > 1 && met.mutating {
+            kinds.push(Kind::LeaseLost);
+        }
+    }
+    kinds
+}
+
+/// How many mutations beyond those of the clean run the faults explain.
+pub fn explained(faults: &[Fault], met: u32) -> u32 {
+    // A request that fails is tried three times by the SDK, and again by the next passes.
+    let tries: u32 = faults.iter().map(|fault| if matches!(fault.kind, Kind::Denied) { 40 } else { 3 }).sum();
+    met.min(12) + tries
+}
+
+/// How many cases of each row.
+pub fn count_rows(cases: &[Case]) -> BTreeMap<u8, usize> {
+    let mut rows = BTreeMap::new();
+    for case in cases {
+        for fault in &case.faults {
+            *rows.entry(fault.kind.row()).or_default() += 1;
+        }
+    }
+    rows
+}

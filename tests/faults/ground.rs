@@ -1,0 +1,127 @@
+//! What all cases share: one control plane, one stand-in, one watch of all objects.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_sim::{Options, Server, Sim};
+use futures::{StreamExt, TryStreamExt};
+use harness::ControlPlane;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, GroupVersionKind},
+    runtime::watcher::{self, Event, watcher},
+};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::world::KINDS;
+
+/// What all cases share.
+pub struct Ground {
+    /// The control plane.
+    pub control_plane: ControlPlane,
+    /// What the cases themselves do goes through this client.
+    pub client: Client,
+    /// What the proxies pass on goes through this one.
+    pub upstream: Client,
+    /// The stand-in; each case has an account, with a clock that stands still until it is pushed.
+    pub sim: Sim,
+    /// Where it listens.
+    pub server: Server,
+    /// All objects of our kinds, as a watch of the ground's own tells them.
+    pub objects: Objects,
+}
+
+impl Ground {
+    /// Starts all of it.
+    pub async fn start(control_plane: ControlPlane) -> anyhow::Result<Arc<Self>> {
+        let sim = Sim::new(Options { speed: 0.0 });
+        let server = sim.start(([127, 0, 0, 1], 0).into(), None).await?;
+        let client = control_plane.client().await?;
+        Ok(Arc::new(Self {
+            upstream: control_plane.client().await?,
+            objects: Objects::watch(&client),
+            control_plane,
+            client,
+            sim,
+            server,
+        }))
+    }
+}
+
+type Known = Arc<Mutex<HashMap<(String, String, String), Value>>>;
+
+/// All objects of our kinds.
+pub struct Objects {
+    known: Known,
+    ever: Arc<Mutex<HashSet<(String, String)>>>,
+    watches: Vec<JoinHandle<()>>,
+}
+
+impl Objects {
+    fn watch(client: &Client) -> Self {
+        let known = Known::default();
+        let ever = Arc::<Mutex<HashSet<_>>>::default();
+        let (seen, filled) = (ever.clone(), known.clone());
+        let watches = KINDS.map(move |(kind, plural)| {
+            let resource =
+                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("showcore.io", "v1alpha1", kind), plural);
+            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            let (known, seen) = (filled.clone(), seen.clone());
+            tokio::spawn(async move {
+                let mut events = watcher(api, watcher::Config::default()).boxed();
+                loop {
+                    match events.try_next().await {
+                        Ok(Some(Event::Apply(object) | Event::InitApply(object))) => {
+                            let key = key(kind, &object);
+                            lock(&seen).insert((key.0.clone(), object.uid().unwrap_or_default()));
+                            let mut value = serde_json::to_value(object).unwrap_or_default();
+                            value["metadata"]["managedFields"] = Value::Null;
+                            lock(&known).insert(key, value);
+                        }
+                        Ok(Some(Event::Delete(object))) => {
+                            lock(&known).remove(&key(kind, &object));
+                        }
+                        Ok(None) => return,
+                        // It begins again by itself.
+                        Ok(Some(_)) | Err(_) => {}
+                    }
+                }
+            })
+        });
+        Self { known, ever, watches: watches.into() }
+    }
+
+    /// One of them.
+    pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
+        lock(&self.known).get(&(namespace.to_owned(), kind.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Whether an object of this uid has ever been in the namespace.
+    pub fn ever(&self, namespace: &str, uid: &str) -> bool {
+        lock(&self.ever).contains(&(namespace.to_owned(), uid.to_owned()))
+    }
+
+    /// All of a namespace.
+    pub fn all(&self, namespace: &str) -> Vec<Value> {
+        lock(&self.known).iter().filter(|(key, _)| key.0 == namespace).map(|(_, object)| object.clone()).collect()
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        for watch in &self.watches {
+            watch.abort();
+        }
+    }
+}
+
+fn key(kind: &str, object: &DynamicObject) -> (String, String, String) {
+    (object.namespace().unwrap_or_default(), kind.to_owned(), object.name_any())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

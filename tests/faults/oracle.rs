@@ -1,0 +1,192 @@
+//! What must hold whatever fails: of every mutation at the moment it is made, and of the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sim::Arrival;
+use base64::Engine;
+use harness::objects;
+use serde_json::{Value, json};
+
+use crate::{
+    case::{Fault, explained},
+    wire::Seen,
+    world::{KINDS, REGION, World},
+};
+
+/// A word in every error of AWS's that a case orders. AWS's own text is never shown (rule 11).
+pub const PLANTED: &str = "sg-0planted0secret";
+
+/// What of an account's stores is not as safe as it must be.
+pub fn exposed(world: &World) -> BTreeSet<String> {
+    let mut exposed = BTreeSet::new();
+    let rds = |operation: &str| world.account.execute("rds", REGION, operation, &json!({}), "").unwrap_or_default();
+    for instance in list(&rds("DescribeDBInstances")["DBInstances"]) {
+        let name = &instance["DBInstanceIdentifier"];
+        if instance["StorageEncrypted"] != true {
+            exposed.insert(format!("the database {name} is not encrypted"));
+        }
+        if instance["PubliclyAccessible"] == true {
+            exposed.insert(format!("the database {name} is public"));
+        }
+    }
+    for snapshot in list(&rds("DescribeDBSnapshots")["DBSnapshots"]) {
+        if snapshot["Encrypted"] != true {
+            exposed.insert(format!("the snapshot {} is not encrypted", snapshot["DBSnapshotIdentifier"]));
+        }
+    }
+    for group in world.account.elasticache().groups(REGION) {
+        if !group.at_rest || group.transit.as_deref() != Some("required") {
+            exposed.insert(format!("the cache {} is not encrypted", group.id));
+        }
+    }
+    for (name, bucket) in world.sim().s3().of(world.account.id()) {
+        let closed = bucket.public_access_block.as_ref().is_some_and(|block| {
+            [
+                block.block_public_acls,
+                block.block_public_policy,
+                block.ignore_public_acls,
+                block.restrict_public_buckets,
+            ]
+            .iter()
+            .all(|closed| *closed == Some(true))
+        });
+        if !closed {
+            exposed.insert(format!("the bucket {name} does not block public access"));
+        }
+        if bucket.object_ownership.as_deref() != Some("BucketOwnerEnforced") {
+            exposed.insert(format!("the bucket {name} has ACLs"));
+        }
+    }
+    exposed
+}
+
+/// What of this mutation no operator of ours may ever send.
+pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
+    let mut broken = Vec::new();
+    let parameters = &arrival.parameters;
+    let mut refuse = |what: &str| broken.push(format!("{} {}: {what}", arrival.call, arrival.object));
+    let operation = arrival.call.split(':').next_back().unwrap_or_default();
+    match operation {
+        "CreateDBInstance" if parameters["StorageEncrypted"] != true => refuse("rule 1: without encryption"),
+        "CreateReplicationGroup"
+            if parameters["AtRestEncryptionEnabled"] != true || parameters["TransitEncryptionEnabled"] != true =>
+        {
+            refuse("rule 1: without encryption");
+        }
+        "DeleteDBInstance" if parameters["DeleteAutomatedBackups"] == true => {
+            refuse("rule 2: automated backups go with it");
+        }
+        "DeletePublicAccessBlock" | "DeleteBucketPolicy" | "DeleteBucketEncryption" | "PutBucketAcl" => {
+            refuse("rule 1: less safe than before");
+        }
+        _ => {}
+    }
+    if parameters["PubliclyAccessible"] == true || parameters["TransitEncryptionEnabled"] == false {
+        refuse("rule 1: less safe than before");
+    }
+    if ["DeleteDBInstance", "DeleteReplicationGroup", "DeleteBucket", "DeleteObject", "DeleteObjects"]
+        .contains(&operation)
+    {
+        let owner = owner_of(world, &arrival.object).await;
+        let policy = owner.as_ref().map(|object| object["spec"]["deletionPolicy"].as_str().unwrap_or_default());
+        if owner.as_ref().is_none_or(|object| object["metadata"]["deletionTimestamp"].is_null()) {
+            refuse("rule 2: deleted though no object of it is being deleted");
+        }
+        let last =
+            parameters["FinalDBSnapshotIdentifier"].is_string() || parameters["FinalSnapshotIdentifier"].is_string();
+        match policy {
+            Some("Delete") | None => {}
+            Some("Snapshot") if last => {}
+            Some(policy) => refuse(&format!("rule 2: deleted under {policy}, final snapshot: {last}")),
+        }
+    }
+    if let Some(tags) = owner_tags(world, &arrival.object) {
+        match tags.get("showcore.io/uid") {
+            Some(uid) if !world.ground.objects.ever(&world.namespace, uid) => {
+                refuse(&format!("rule 3: written to what belongs to {uid}"));
+            }
+            None if operation != "AddTagsToResource" && !world.adopts() => {
+                refuse("rule 3: written to what carries no owner's tags");
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// The object of our kinds that means this store, asked afresh.
+async fn owner_of(world: &World, store: &str) -> Option<Value> {
+    for (kind, _) in KINDS {
+        let Ok(all) = objects::list(&world.client(), &world.namespace, kind).await else { continue };
+        if let Some(object) = all.into_iter().find(|object| world.general(&identifier(object)) == store) {
+            return Some(object);
+        }
+    }
+    None
+}
+
+/// The name in AWS that an object's spec means; `{accountID}` may stand in it.
+pub fn identifier(object: &Value) -> String {
+    let spec = &object["spec"];
+    let named = ["bucketName", "identifier"].iter().find_map(|field| spec[*field].as_str());
+    named.or(object["metadata"]["name"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// The tags of the store of this name, if there is one.
+fn owner_tags(world: &World, store: &str) -> Option<BTreeMap<String, String>> {
+    let question = json!({ "DBInstanceIdentifier": store });
+    if let Ok(found) = world.account.execute("rds", REGION, "DescribeDBInstances", &question, "") {
+        let tags = list(&found["DBInstances"][0]["TagList"]);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        return Some(tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect());
+    }
+    if let Some(group) = world.account.elasticache().group(REGION, store) {
+        return Some(group.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect());
+    }
+    let buckets = world.sim().s3();
+    let bucket = buckets.get(&world.particular(store)).filter(|bucket| bucket.owner == world.account.id())?;
+    Some(bucket.tags.iter().cloned().collect())
+}
+
+/// The password that a Secret's write carries.
+pub fn password(secret: &Value) -> Option<String> {
+    let plain = secret["stringData"]["password"].as_str().map(str::to_owned);
+    plain.or_else(|| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(secret["data"]["password"].as_str()?).ok()?;
+        String::from_utf8(bytes).ok()
+    })
+}
+
+/// Rules 7 and 11: no password and nothing of AWS's own words is anywhere.
+pub fn secrets(seen: &Seen, log: &str) -> Vec<String> {
+    let mut broken = Vec::new();
+    let secrets = seen.passwords.iter().map(|password| ("a password", password.as_str()));
+    for (what, secret) in secrets.chain([("AWS's own text", PLANTED)]) {
+        for (place, text) in [("the objects and Events", seen.written.as_str()), ("the log", log)] {
+            if text.contains(secret) {
+                broken.push(format!("rule 7: {what} is in {place}"));
+            }
+        }
+    }
+    broken
+}
+
+/// At most the mutations of the clean run, and the retries that the faults explain.
+pub fn budget(seen: &Seen, clean: &Seen, faults: &[Fault]) -> Option<String> {
+    let beyond: Vec<_> = seen
+        .mutations
+        .iter()
+        .map(|(call, times)| (call, times.saturating_sub(clean.mutations.get(call).copied().unwrap_or_default())))
+        .filter(|(_, beyond)| *beyond > 0)
+        .collect();
+    let total: u32 = beyond.iter().map(|(_, beyond)| *beyond).sum();
+    let explained = explained(faults, seen.met);
+    let list = || beyond.iter().map(|((call, object), times)| format!("{times} {call} {object}")).collect::<Vec<_>>();
+    (total > explained).then(|| {
+        format!("{total} mutations more than without the fault, which explains {explained}: {}", list().join(", "))
+    })
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}

@@ -1,0 +1,248 @@
+//! Runs scenarios and their cases, and judges them.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt, StreamExt, stream};
+use harness::{ControlPlane, operator::tail};
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    Arguments,
+    case::{self, Case},
+    ground::Ground,
+    kind::Kind,
+    oracle,
+    scenario::{End, Scenario, Step},
+    scenarios, snapshot,
+    table::Table,
+    wire::{Met, Seen},
+    world::World,
+};
+
+/// What a run without faults came to.
+struct Clean {
+    seen: Seen,
+    end: Value,
+}
+
+/// A scenario, its points, and where it ends without faults.
+struct Known {
+    scenario: &'static Scenario,
+    clean: Clean,
+    trace: Vec<Met>,
+    /// The ends of the scenario with an intrusion done after it.
+    after: HashMap<&'static str, OnceCell<Clean>>,
+}
+
+/// How many cases have failed.
+pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
+    let begun = Instant::now();
+    let ground = Ground::start(ControlPlane::shared().await?).await?;
+    let wanted = |scenario: &&Scenario| {
+        let named = |part: &String| scenario.name.contains(part.as_str());
+        let lines = || arguments.cases.iter().any(|line| line.starts_with(&format!("{}:", scenario.name)));
+        if arguments.cases.is_empty() {
+            arguments.scenarios.is_empty() || arguments.scenarios.iter().any(named)
+        } else {
+            lines()
+        }
+    };
+    let chosen: Vec<_> = scenarios::ALL.iter().filter(wanted).collect();
+    let known: Vec<Known> = stream::iter(chosen)
+        .map(|scenario| known(&ground, scenario))
+        .buffered(arguments.at_once)
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect::<anyhow::Result<_>>()?;
+    let all: Vec<(usize, Case)> = known
+        .iter()
+        .enumerate()
+        .flat_map(|(n, known)| case::derive(known.scenario, &known.trace).into_iter().map(move |case| (n, case)))
+        .collect();
+    eprintln!("{} scenarios, {} cases ({:.0?})", known.len(), all.len(), begun.elapsed());
+    if arguments.list {
+        for (_, case) in &all {
+            println!("{case}");
+        }
+        return Ok(0);
+    }
+    let mut cases = select(arguments, all)?;
+    cases = (0..arguments.times).flat_map(|_| cases.iter().cloned()).collect();
+    let begun = Instant::now();
+    let mut table = Table::default();
+    let mut done = stream::iter(cases.into_iter())
+        .map(|(n, case)| {
+            let (ground, known) = (ground.clone(), &known[n]);
+            async move {
+                let begun = Instant::now();
+                let result = judged(&ground, known, &case).await;
+                (case, result, begun.elapsed())
+            }
+        })
+        .buffer_unordered(arguments.at_once);
+    while let Some((case, result, took)) = done.next().await {
+        if let Err(why) = &result {
+            println!("FAILED {case}\n{}", indented(why));
+        }
+        table.add(&case, result.is_ok(), took);
+        if table.cases() % 100 == 0 {
+            eprintln!("{} cases, {} failed ({:.0?})", table.cases(), table.failed(), begun.elapsed());
+        }
+    }
+    drop(done);
+    println!("{}", table.render());
+    println!("{} passed, {} failed", table.cases() - table.failed(), table.failed());
+    Ok(table.failed())
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+fn select(arguments: &Arguments, mut all: Vec<(usize, Case)>) -> anyhow::Result<Vec<(usize, Case)>> {
+    if !arguments.cases.is_empty() {
+        all.retain(|(_, case)| arguments.cases.contains(&case.to_string()));
+        anyhow::ensure!(!all.is_empty(), "there is no such case: --list prints all of them");
+        return Ok(all);
+    }
+    let mut random = StdRng::seed_from_u64(arguments.seed);
+    if let Some(number) = arguments.sample {
+        all.shuffle(&mut random);
+        // One of each scenario and kind first.
+        let mut first = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let mut rest = Vec::new();
+        for (n, case) in all {
+            let kind = case.faults.first().map(|fault| fault.kind.to_string());
+            let new = seen.insert(format!("{n}")) | kind.is_some_and(|kind| seen.insert(kind));
+            if new { first.push((n, case)) } else { rest.push((n, case)) }
+        }
+        first.extend(rest);
+        first.truncate(number);
+        return Ok(first);
+    }
+    Ok(all)
+}
+
+/// Runs a scenario twice without faults: what differs between the two is no property of the scenario.
+async fn known(ground: &Arc<Ground>, scenario: &'static Scenario) -> anyhow::Result<Known> {
+    let first = clean(ground, scenario, &[]).await?;
+    let second = clean(ground, scenario, &[]).await?;
+    let differences = snapshot::differences(&first.end, &second.end);
+    anyhow::ensure!(
+        differences.is_empty(),
+        "{}: two runs without faults end differently:\n{}",
+        scenario.name,
+        differences.join("\n")
+    );
+    let both = |met: &&Met| second.seen.trace.iter().any(|other| other.point == met.point);
+    let trace = first.seen.trace.iter().filter(both).cloned().collect();
+    let after = scenario
+        .intrusions
+        .iter()
+        .filter(|intrusion| matches!(intrusion.ends, End::AsAfter(_)))
+        .map(|intrusion| (intrusion.name, OnceCell::new()))
+        .collect();
+    Ok(Known { scenario, clean: first, trace, after })
+}
+
+/// One run without faults, with these steps after the scenario's own.
+async fn clean(ground: &Arc<Ground>, scenario: &'static Scenario, more: &[&'static Step]) -> anyhow::Result<Clean> {
+    let world = World::start(ground, scenario, false, true).await?;
+    let run = async {
+        let steps: Vec<_> = scenario.steps.iter().chain(more.iter().copied()).collect();
+        story(&world, &[], &steps).await?;
+        let end = snapshot::take(&world).await?;
+        anyhow::Ok(Clean { seen: world.wire.seen(), end })
+    };
+    let result = run.await;
+    world.end().await;
+    let clean =
+        result.map_err(|error| anyhow::anyhow!("{} without a fault: {error:#}\n{}", scenario.name, told(&world)))?;
+    anyhow::ensure!(clean.seen.broken.is_empty(), "{} without a fault: {:?}", scenario.name, clean.seen.broken);
+    Ok(clean)
+}
+
+/// The scenario from its beginning to its rest.
+async fn story(world: &Arc<World>, faults: &[case::Fault], steps: &[&'static Step]) -> anyhow::Result<()> {
+    for step in world.scenario().prepared {
+        world.perform(step).await?;
+    }
+    if !world.scenario().prepared.is_empty() {
+        world.quiet().await?;
+    }
+    world.prepared();
+    world.wire.arm(faults);
+    for step in steps {
+        world.wire.next_phase();
+        world.perform(step).await?;
+    }
+    world.quiet().await
+}
+
+fn told(world: &World) -> String {
+    format!(
+        "--- the last requests\n{}\n--- the end of the operator's log\n{}",
+        world.wire.recent(),
+        tail(&world.logged(), 40)
+    )
+}
+
+/// Runs a case, and says what is wrong with it.
+async fn judged(ground: &Arc<Ground>, known: &Known, case: &Case) -> Result<(), String> {
+    match AssertUnwindSafe(tried(ground, known, case)).catch_unwind().await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("{error:#}")),
+        Err(_) => Err("the harness itself panicked".to_owned()),
+    }
+}
+
+async fn tried(ground: &Arc<Ground>, known: &Known, case: &Case) -> anyhow::Result<()> {
+    let intrusion = case.faults.iter().find_map(|fault| match &fault.kind {
+        Kind::Meanwhile(intrusion) => Some(*intrusion),
+        _ => None,
+    });
+    let mut expected = &known.clean;
+    let mut steps: Vec<_> = known.scenario.steps.iter().collect();
+    if let Some(intrusion) = intrusion
+        && let End::AsAfter(goals) = intrusion.ends
+    {
+        let after: Vec<_> = intrusion.steps.iter().chain(goals).collect();
+        let cell = &known.after[intrusion.name];
+        expected = cell.get_or_try_init(|| clean(ground, known.scenario, &after)).await?;
+        let own = steps.iter().rposition(|step| !matches!(step, Step::Await(..))).map_or(0, |at| at + 1);
+        steps.truncate(own);
+        steps.extend(goals);
+    }
+    let as_process = case.faults.iter().any(|fault| fault.kind.needs_process());
+    let retries = !case.faults.iter().any(|fault| matches!(fault.kind, Kind::LostWithoutRetries));
+    let world = World::start(ground, known.scenario, as_process, retries).await?;
+    let result = async {
+        story(&world, &case.faults, &steps).await?;
+        let end = snapshot::take(&world).await?;
+        let mut wrong = snapshot::differences(&expected.end, &end);
+        let seen = world.wire.seen();
+        wrong.extend(seen.broken.iter().cloned());
+        wrong.extend(oracle::secrets(&seen, &world.logged()));
+        let intruded = intrusion.map(|_| expected);
+        wrong.extend(oracle::budget(&seen, &intruded.unwrap_or(&known.clean).seen, &case.faults));
+        wrong.extend(world.written_elsewhere().iter().map(|call| format!("{call} in another account")));
+        if seen.met == 0 && !case.faults.is_empty() {
+            wrong.push("the point was never met".to_owned());
+        }
+        anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        anyhow::Ok(())
+    };
+    let result = tokio::time::timeout(Duration::from_mins(3), result).await;
+    world.end().await;
+    let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("it did not end within three minutes")));
+    result.map_err(|error| anyhow::anyhow!("{error:#}\n{}", told(&world)))
+}

@@ -1,0 +1,103 @@
+//! The language of scenarios: what users and outsiders do, and what is waited for.
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// What users do to the operator's objects, and others to its stores; and where it must come to.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name in the lines of its cases.
+    pub name: &'static str,
+    /// What is there before: done without faults.
+    pub prepared: &'static [Step],
+    /// What is done. A fault may happen at every request from here on.
+    pub steps: &'static [Step],
+    /// What somebody may do besides, between any two requests.
+    pub intrusions: &'static [Intrusion],
+    /// How many operators there are: more than one hold an election.
+    pub replicas: usize,
+}
+
+/// What somebody does at any moment.
+#[derive(Debug)]
+pub struct Intrusion {
+    /// As the lines of cases say it.
+    pub name: &'static str,
+    /// Its row in the table of faults.
+    pub row: u8,
+    /// What is done.
+    pub steps: &'static [Step],
+    /// Where it comes to then, in the place of the scenario's last goal.
+    pub ends: End,
+}
+
+/// Where an intrusion leads.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// To the same end as if nothing had been done.
+    Same,
+    /// To the end of the scenario with the same done after it: this is waited for.
+    AsAfter(&'static [Step]),
+}
+
+/// One action, or a state that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// A user applies these manifests.
+    Apply(&'static str),
+    /// A user deletes the object.
+    Delete(&'static str, &'static str),
+    /// A user deletes the object, and applies this once it is gone.
+    Remake(&'static str, &'static str, &'static str),
+    /// A user deletes the namespace.
+    DeleteNamespace,
+    /// Somebody changes something in AWS.
+    Outside(fn(&World)),
+    /// The operator is ended and another started.
+    Restart,
+    /// The CRDs are replaced: those of the checkout, changed by this.
+    Crds(fn(&mut Value)),
+    /// The object is waited for.
+    Await(&'static str, &'static str, Goal),
+}
+
+/// A state of an object.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    /// Ready, in sync and at rest.
+    Settled,
+    /// Not there any more.
+    Gone,
+    /// A condition has this reason.
+    Says(&'static str, &'static str),
+}
+
+impl Goal {
+    /// Whether it is reached.
+    pub fn reached(self, object: Option<&Value>) -> bool {
+        match (self, object) {
+            (Self::Gone, None) => true,
+            (Self::Settled, Some(object)) => settled(object),
+            (Self::Says(type_, reason), Some(object)) => {
+                current(object) && harness::condition_reason(object, type_) == reason
+            }
+            _ => false,
+        }
+    }
+}
+
+fn current(object: &Value) -> bool {
+    object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
+
+fn settled(object: &Value) -> bool {
+    let pin = object["metadata"]["annotations"]["showcore.io/resource"].as_str().unwrap_or_default();
+    let pinned = serde_json::from_str::<Value>(pin).is_ok_and(|pin| pin["id"].is_string());
+    let is = |type_: &str| harness::condition(object, type_);
+    pinned
+        && current(object)
+        && object["metadata"]["deletionTimestamp"].is_null()
+        && (is("Ready"), is("Drifted"), is("Reconciling"), is("Stalled"), is("Pending"))
+            == ("True", "False", "", "", "")
+}

@@ -1,0 +1,224 @@
+//! The end state of a case: its objects, its Secrets and its account, without times and generated ids.
+
+use std::sync::LazyLock;
+
+use aws_sim::log::digest;
+use harness::objects;
+use regex_lite::Regex;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    oracle,
+    world::{KINDS, REGION, World},
+};
+
+/// The end state, comparable with that of any other case.
+pub async fn take(world: &World) -> anyhow::Result<Value> {
+    let mut found = Vec::new();
+    for (kind, _) in KINDS {
+        found.extend(objects::list(&world.client(), &world.namespace, kind).await?);
+    }
+    let secrets = objects::list(&world.client(), &world.namespace, "Secret").await?;
+    let state = json!({
+        "objects": sorted(found.iter().map(|object| (name(object), of_object(object)))),
+        "secrets": sorted(secrets.iter().map(|secret| (name(secret), of_secret(world, secret)))),
+        "rds": rds(world),
+        "elasticache": elasticache(world),
+        "s3": s3(world),
+    });
+    let mut text = world.general(&state.to_string());
+    for object in &found {
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        text = text.replace(uid, &format!("UID-OF-{}", name(object)));
+    }
+    static GENERATED: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+        let regex = |pattern| Regex::new(pattern).expect("a regular expression");
+        [
+            (regex(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
+            (regex(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?"), "TIME"),
+            (regex(r"db-[A-Z0-9]{16,}"), "RESOURCE"),
+        ]
+    });
+    for (pattern, instead) in GENERATED.iter() {
+        text = pattern.replace_all(&text, *instead).into_owned();
+    }
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Where two states differ: a path, and both sides.
+pub fn differences(clean: &Value, seen: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare("", clean, seen, &mut found);
+    found
+}
+
+fn compare(path: &str, clean: &Value, seen: &Value, found: &mut Vec<String>) {
+    match (clean, seen) {
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+                compare(
+                    &format!("{path}/{key}"),
+                    a.get(key).unwrap_or(&Value::Null),
+                    b.get(key).unwrap_or(&Value::Null),
+                    found,
+                );
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (n, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(&format!("{path}/{n}"), a, b, found);
+            }
+        }
+        _ if clean == seen => {}
+        _ => found.push(format!("{path}: {clean} without the fault, {seen} with it")),
+    }
+}
+
+fn name(object: &Value) -> String {
+    format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"])).trim_start_matches('/').to_owned()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn sorted(named: impl Iterator<Item = (String, Value)>) -> Value {
+    Value::Object(named.collect::<Map<_, _>>())
+}
+
+fn of_object(object: &Value) -> Value {
+    let mut status = object["status"].clone();
+    let current = status["observedGeneration"] == object["metadata"]["generation"];
+    status["observedGeneration"] = current.into();
+    // When and how often it was found depends on when one looked.
+    status["lastDrift"] = Value::Null;
+    let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+    for condition in &mut conditions {
+        condition["observedGeneration"] = (condition["observedGeneration"] == object["metadata"]["generation"]).into();
+        condition["lastTransitionTime"] = Value::Null;
+    }
+    conditions.sort_by_key(|condition| text(&condition["type"]).to_owned());
+    status["conditions"] = conditions.into();
+    json!({
+        "spec": object["spec"],
+        "status": status,
+        "pin": object["metadata"]["annotations"]["showcore.io/resource"],
+        "finalizers": object["metadata"]["finalizers"],
+        "deleting": !object["metadata"]["deletionTimestamp"].is_null(),
+    })
+}
+
+/// What it says, and whether its password is the one that AWS takes.
+fn of_secret(world: &World, secret: &Value) -> Value {
+    let mut data = secret["data"].as_object().cloned().unwrap_or_default();
+    let password = oracle::password(secret).unwrap_or_default();
+    data.remove("password");
+    // It has the password in it.
+    data.remove("uri");
+    let host = text(&secret["metadata"]["annotations"]["showcore.io/store"]).to_owned();
+    let taken = accepted(world);
+    json!({
+        "data": data,
+        "store": host,
+        "owners": secret["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len),
+        "password": if password.is_empty() { "none" } else if taken.contains(&digest(&password)) { "taken by AWS" } else { "refused by AWS" },
+    })
+}
+
+fn accepted(world: &World) -> Vec<String> {
+    let instances = world.account.execute("rds", REGION, "DescribeDBInstances", &json!({}), "").unwrap_or_default();
+    let mut accepted = Vec::new();
+    for instance in instances["DBInstances"].as_array().into_iter().flatten() {
+        accepted.extend(world.account.rds().master_password_digest(REGION, text(&instance["DBInstanceIdentifier"])));
+    }
+    let caches = world.account.elasticache();
+    accepted.extend(caches.groups(REGION).flat_map(|group| group.auth.tokens.clone()));
+    accepted
+}
+
+fn rds(world: &World) -> Value {
+    let ask = |operation: &str, question: Value| {
+        world
+            .account
+            .execute("rds", REGION, operation, &question, "")
+            .unwrap_or_else(|error| json!({ "error": error.code }))
+    };
+    let mut instances = ask("DescribeDBInstances", json!({}))["DBInstances"].take();
+    for instance in instances.as_array_mut().into_iter().flatten() {
+        // AWS moves it on by itself.
+        instance["LatestRestorableTime"] = Value::Null;
+        sort_tags(&mut instance["TagList"]);
+    }
+    let mut snapshots = ask("DescribeDBSnapshots", json!({ "SnapshotType": "manual" }))["DBSnapshots"].take();
+    for snapshot in snapshots.as_array_mut().into_iter().flatten() {
+        sort_tags(&mut snapshot["TagList"]);
+    }
+    let groups = ask("DescribeDBParameterGroups", json!({}))["DBParameterGroups"].take();
+    let own = groups
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|group| !text(&group["DBParameterGroupName"]).starts_with("default."));
+    let groups = own.map(|group| {
+        let name = text(&group["DBParameterGroupName"]).to_owned();
+        let set = ask("DescribeDBParameters", json!({ "DBParameterGroupName": name, "Source": "user" }));
+        let mut tags = ask("ListTagsForResource", json!({ "ResourceName": group["DBParameterGroupArn"] }));
+        sort_tags(&mut tags["TagList"]);
+        (name, json!([set["Parameters"], tags["TagList"]]))
+    });
+    json!({ "instances": instances, "snapshots": snapshots, "groups": sorted(groups) })
+}
+
+fn elasticache(world: &World) -> Value {
+    let ask = |operation: &str, question: Value| {
+        world
+            .account
+            .execute("elasticache", REGION, operation, &question, "")
+            .unwrap_or_else(|error| json!({ "error": error.code }))
+    };
+    let groups = ask("DescribeReplicationGroups", json!({}))["ReplicationGroups"].take();
+    let tags = groups.as_array().into_iter().flatten().map(|group| {
+        let mut tags = ask("ListTagsForResource", json!({ "ResourceName": group["ARN"] }));
+        sort_tags(&mut tags["TagList"]);
+        (text(&group["ReplicationGroupId"]).to_owned(), tags)
+    });
+    let tags = sorted(tags);
+    let parameters = ask("DescribeCacheParameterGroups", json!({}))["CacheParameterGroups"].take();
+    let own = parameters
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|group| !text(&group["CacheParameterGroupName"]).starts_with("default."));
+    let own = own.map(|group| {
+        let name = text(&group["CacheParameterGroupName"]).to_owned();
+        let set = ask("DescribeCacheParameters", json!({ "CacheParameterGroupName": name, "Source": "user" }));
+        (name, set["Parameters"].clone())
+    });
+    let mut snapshots = ask("DescribeSnapshots", json!({ "SnapshotSource": "user" }))["Snapshots"].take();
+    for snapshot in snapshots.as_array_mut().into_iter().flatten() {
+        snapshot["NodeSnapshots"] = Value::Null;
+    }
+    json!({
+        "groups": groups,
+        "tags": tags,
+        "clusters": ask("DescribeCacheClusters", json!({}))["CacheClusters"],
+        "parameters": sorted(own),
+        "snapshots": snapshots,
+    })
+}
+
+fn s3(world: &World) -> Value {
+    let buckets = world.sim().s3();
+    let buckets = buckets.of(world.account.id()).map(|(name, bucket)| {
+        let mut bucket = bucket.clone();
+        bucket.tags.sort();
+        (name.to_owned(), json!(format!("{bucket:#?}").lines().collect::<Vec<_>>()))
+    });
+    sorted(buckets)
+}
+
+fn sort_tags(tags: &mut Value) {
+    if let Some(tags) = tags.as_array_mut() {
+        tags.sort_by_key(|tag| text(&tag["Key"]).to_owned());
+    }
+}

@@ -1,0 +1,84 @@
+//! Scenario by row of faults: cases, failures, time.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use crate::case::Case;
+
+/// What became of the cases.
+#[derive(Debug, Default)]
+pub struct Table {
+    cells: BTreeMap<(&'static str, u8), Cell>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Cell {
+    cases: usize,
+    failed: usize,
+    took: Duration,
+}
+
+impl Table {
+    /// Adds a case.
+    pub fn add(&mut self, case: &Case, passed: bool, took: Duration) {
+        let row = if case.faults.len() > 1 { 17 } else { case.faults.first().map_or(0, |fault| fault.kind.row()) };
+        let cell = self.cells.entry((case.scenario.name, row)).or_default();
+        cell.cases += 1;
+        cell.failed += usize::from(!passed);
+        cell.took += took;
+    }
+
+    /// How many there are.
+    pub fn cases(&self) -> usize {
+        self.cells.values().map(|cell| cell.cases).sum()
+    }
+
+    /// How many of them failed.
+    pub fn failed(&self) -> usize {
+        self.cells.values().map(|cell| cell.failed).sum()
+    }
+
+    /// As Markdown.
+    pub fn render(&self) -> String {
+        let mut rows: Vec<u8> = self.cells.keys().map(|(_, row)| *row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let mut text = String::from("| scenario |");
+        for row in &rows {
+            let _ = write!(text, " {row} |");
+        }
+        text.push_str(" cases | failed | seconds a case |\n| --- |");
+        text.push_str(&" --- |".repeat(rows.len() + 3));
+        text.push('\n');
+        let mut names: Vec<_> = self.cells.keys().map(|(name, _)| *name).collect();
+        names.dedup();
+        for name in names.iter().map(|name| Some(*name)).chain([None]) {
+            let of = |row: Option<u8>| {
+                let fits =
+                    |key: &(&str, u8)| name.is_none_or(|name| key.0 == name) && row.is_none_or(|row| key.1 == row);
+                let cells = self.cells.iter().filter(|(key, _)| fits(key)).map(|(_, cell)| *cell);
+                cells.fold(Cell::default(), |sum, cell| Cell {
+                    cases: sum.cases + cell.cases,
+                    failed: sum.failed + cell.failed,
+                    took: sum.took + cell.took,
+                })
+            };
+            let _ = write!(text, "| {} |", name.unwrap_or("all"));
+            for row in &rows {
+                let cell = of(Some(*row));
+                match (cell.cases, cell.failed) {
+                    (0, _) => text.push_str(" |"),
+                    (cases, 0) => {
+                        let _ = write!(text, " {cases} |");
+                    }
+                    (cases, failed) => {
+                        let _ = write!(text, " {cases} ({failed} failed) |");
+                    }
+                }
+            }
+            let all = of(None);
+            let each = all.took.as_secs_f64() / f64::from(u32::try_from(all.cases.max(1)).unwrap_or(u32::MAX));
+            let _ = writeln!(text, " {} | {} | {each:.1} |", all.cases, all.failed);
+        }
+        text
+    }
+}

@@ -1,0 +1,383 @@
+//! The wire between a case's operator and both its servers: counts what passes, and lets a fault happen at its point.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use aws_sim::{Arrival, Execute, Hook, Outcome};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use harness::{ApiHook, Told};
+use http::Response;
+
+use crate::{
+    case::{Fault, Point},
+    kind::{Kind, Side},
+    oracle,
+    world::World,
+};
+
+/// A point of a clean run, and which kind of request it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Where.
+    pub point: Point,
+    /// Whether it can change something.
+    pub mutating: bool,
+    /// How many of the scenario's steps had begun.
+    pub phase: usize,
+}
+
+/// Stands on both wires of one case.
+#[derive(Default)]
+pub struct Wire {
+    state: Mutex<State>,
+    world: OnceLock<Weak<World>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether points are counted and faults happen: not while the scenario is prepared.
+    on: bool,
+    phase: usize,
+    seen: HashMap<(String, String), u32>,
+    trace: Vec<Met>,
+    armed: Vec<Fault>,
+    met: u32,
+    denies: bool,
+    /// The operator is killed when its next request comes.
+    kill_next: bool,
+    throttled_until: Option<Instant>,
+    credentials_refused: u32,
+    /// Mutations of AWS, by call and object.
+    mutations: BTreeMap<(String, String), u32>,
+    /// All that was written to the API server, but Secrets.
+    written: String,
+    /// Passwords that were written into Secrets.
+    passwords: Vec<String>,
+    last_write: Option<Instant>,
+    /// Reads of AWS since the last write, by object.
+    looks: HashMap<String, u32>,
+    answers: HashMap<(String, String), Response<Bytes>>,
+    stale: HashMap<(String, String), (Response<Bytes>, u32)>,
+    broken: Vec<String>,
+    recent: Vec<String>,
+    requests: usize,
+}
+
+/// What a case's wire has seen in the end.
+pub struct Seen {
+    /// The points, in their order.
+    pub trace: Vec<Met>,
+    /// How many requests a fault has met.
+    pub met: u32,
+    /// Mutations of AWS, by call and object.
+    pub mutations: BTreeMap<(String, String), u32>,
+    /// All that was written to the API server, but Secrets.
+    pub written: String,
+    /// Passwords that were written into Secrets.
+    pub passwords: Vec<String>,
+    /// What no request may ever do, done.
+    pub broken: Vec<String>,
+    /// All requests.
+    pub requests: usize,
+}
+
+impl Wire {
+    /// Tells the wire whose it is.
+    pub fn belongs_to(&self, world: &Arc<World>) {
+        // Set once, when the world is made.
+        let _ = self.world.set(Arc::downgrade(world));
+    }
+
+    /// From now on points are counted, and these faults happen.
+    pub fn arm(&self, faults: &[Fault]) {
+        let mut state = self.lock();
+        state.on = true;
+        state.armed = faults.to_vec();
+    }
+
+    /// The next step begins.
+    pub fn next_phase(&self) {
+        self.lock().phase += 1;
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> Seen {
+        let state = self.lock();
+        Seen {
+            trace: state.trace.clone(),
+            met: state.met,
+            mutations: state.mutations.clone(),
+            written: state.written.clone(),
+            passwords: state.passwords.clone(),
+            broken: state.broken.clone(),
+            requests: state.requests,
+        }
+    }
+
+    /// Something happened that must not.
+    pub fn breaks(&self, what: &str) {
+        self.lock().broken.push(what.to_owned());
+    }
+
+    /// Whether this is the first time that something is denied.
+    pub fn denied_first(&self, _: &Arrival) -> bool {
+        !std::mem::replace(&mut self.lock().denies, true)
+    }
+
+    /// The faults are over.
+    pub fn heal(&self) {
+        self.lock().armed.clear();
+    }
+
+    /// The last requests, for whoever reads a failure.
+    pub fn recent(&self) -> String {
+        let state = self.lock();
+        state.recent[state.recent.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// Whether nothing was written for so long, and each of these stores was looked at twice since.
+    pub fn quiet(&self, stores: &[String], for_: Duration) -> bool {
+        let state = self.lock();
+        let looks = |store: &String| state.looks.iter().any(|(object, looks)| object.contains(store) && *looks >= 2);
+        state.last_write.is_none_or(|last| last.elapsed() > for_) && stores.iter().all(looks)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn world(&self) -> Option<Arc<World>> {
+        self.world.get()?.upgrade()
+    }
+
+    async fn met(&self, mut arrival: Arrival, execute: Execute) -> Outcome {
+        let Some(world) = self.world() else { return Outcome::Cut };
+        arrival.object = world.general(&arrival.object);
+        let (kind, kill_first) = self.lock().arrives(&arrival);
+        if kill_first {
+            world.kill().await;
+            return Outcome::Cut;
+        }
+        let refused = |code: &str, status| Outcome::Refused {
+            code: code.to_owned(),
+            status,
+            message: format!("as a case demands: {}", oracle::PLANTED),
+        };
+        let Some(kind) = kind else { return self.pass(&world, &arrival, execute).await };
+        match kind {
+            Kind::KilledBefore => {
+                world.kill().await;
+                Outcome::Cut
+            }
+            Kind::KilledSent | Kind::Sigkilled => {
+                self.pass(&world, &arrival, execute).await;
+                world.kill().await;
+                Outcome::Cut
+            }
+            Kind::KilledAnswered => {
+                let outcome = self.pass(&world, &arrival, execute).await;
+                self.lock().kill_next = true;
+                outcome
+            }
+            Kind::Lost | Kind::LostWithoutRetries => {
+                self.pass(&world, &arrival, execute).await;
+                Outcome::Cut
+            }
+            Kind::Failed { code, status, .. } => refused(code, status),
+            Kind::Unreached { .. } => Outcome::Cut,
+            Kind::HalfAnswered => match self.pass(&world, &arrival, execute).await {
+                Outcome::Answered(answer) => Outcome::Half(answer),
+                outcome => outcome,
+            },
+            Kind::Garbled => {
+                let mut answer = Response::new(Bytes::from_static(b"<\x00\xff<Answer>&nonsense;</Ans"));
+                answer.headers_mut().insert("content-type", http::HeaderValue::from_static("text/xml"));
+                Outcome::Answered(answer)
+            }
+            Kind::Silent => {
+                // Longer than the operator waits for one try.
+                tokio::time::sleep(Duration::from_secs(13)).await;
+                Outcome::Cut
+            }
+            Kind::Throttled(time) => {
+                self.lock().throttled_until = Some(Instant::now() + time);
+                refused("Throttling", 400)
+            }
+            Kind::Stale(reads) => {
+                self.lock().freeze(&arrival.object, reads);
+                self.pass(&world, &arrival, execute).await
+            }
+            Kind::Denied => {
+                world.told_so(&arrival).await;
+                refused("AccessDenied", 403)
+            }
+            Kind::Written => {
+                self.pass(&world, &arrival, execute).await;
+                refused("Timeout", 504)
+            }
+            Kind::Expired => {
+                self.lock().credentials_refused = 3;
+                refused("ExpiredToken", 403)
+            }
+            Kind::OtherAccount => {
+                world.in_another_account().await;
+                Outcome::Cut
+            }
+            Kind::Meanwhile(intrusion) => {
+                for step in intrusion.steps {
+                    if let Err(why) = world.perform(step).await {
+                        self.lock().broken.push(format!("the case itself: {why}"));
+                    }
+                }
+                self.pass(&world, &arrival, execute).await
+            }
+            Kind::Twin => {
+                world.start_twin().await;
+                self.pass(&world, &arrival, execute).await
+            }
+            Kind::LeaseLost => {
+                world.take_lease_away().await;
+                self.pass(&world, &arrival, execute).await
+            }
+            Kind::Frozen => {
+                world.freeze().await;
+                let outcome = self.pass(&world, &arrival, execute).await;
+                world.resume_soon();
+                outcome
+            }
+            Kind::FrozenPastLease => {
+                let outcome = self.pass(&world, &arrival, execute).await;
+                world.freeze_past_lease().await;
+                outcome
+            }
+            // Faults of watches and lists: not of requests.
+            Kind::HeldBack | Kind::Gone | Kind::HalfLine | Kind::SilentWatch => {
+                self.pass(&world, &arrival, execute).await
+            }
+            Kind::OldList => {
+                world.kill_before_an_old_list().await;
+                Outcome::Cut
+            }
+        }
+    }
+
+    /// Executes it, and holds what it did against what no request may ever do.
+    async fn pass(&self, world: &World, arrival: &Arrival, execute: Execute) -> Outcome {
+        let key = (arrival.call.clone(), arrival.parameters.to_string());
+        if Side::of(&arrival.call) != Side::Aws {
+            if let Some(list) = world.old_list(arrival) {
+                return Outcome::Answered(list);
+            }
+            return Outcome::of(execute.await);
+        }
+        if !arrival.mutating {
+            if let Some(old) = self.lock().stale_answer(&key) {
+                return Outcome::Answered(old);
+            }
+            let answer = execute.await;
+            if let Some(answer) = &answer {
+                self.lock().answers.insert(key, answer.clone());
+            }
+            return Outcome::of(answer);
+        }
+        let before = oracle::exposed(world);
+        let mut broken = oracle::forbidden(world, arrival).await;
+        let answer = execute.await;
+        broken.extend(oracle::exposed(world).difference(&before).map(|what| format!("{}: {what}", arrival.call)));
+        self.lock().broken.extend(broken);
+        Outcome::of(answer)
+    }
+}
+
+impl State {
+    /// Counts it, and says which fault happens to it, and whether the operator is killed before.
+    fn arrives(&mut self, arrival: &Arrival) -> (Option<Kind>, bool) {
+        self.requests += 1;
+        self.recent.push(format!("{} {}", arrival.call, arrival.object));
+        let side = Side::of(&arrival.call);
+        if side == Side::Aws && !arrival.mutating {
+            *self.looks.entry(arrival.object.clone()).or_default() += 1;
+        } else if side == Side::Aws || (arrival.mutating && !arrival.call.ends_with("leases")) {
+            self.last_write = Some(Instant::now());
+            self.looks.clear();
+        }
+        if side == Side::Kubernetes && arrival.mutating {
+            if arrival.call.ends_with(" secrets") {
+                self.passwords.extend(oracle::password(&arrival.parameters));
+            } else {
+                self.written.push_str(&arrival.parameters.to_string());
+            }
+        }
+        if !self.on {
+            return (None, false);
+        }
+        if side == Side::Aws && arrival.mutating {
+            *self.mutations.entry((arrival.call.clone(), arrival.object.clone())).or_default() += 1;
+        }
+        let nth = self.seen.entry((arrival.call.clone(), arrival.object.clone())).or_default();
+        *nth += 1;
+        let point = Point { call: arrival.call.clone(), object: arrival.object.clone(), nth: *nth };
+        self.trace.push(Met { point: point.clone(), mutating: arrival.mutating, phase: self.phase });
+        if std::mem::take(&mut self.kill_next) {
+            return (None, true);
+        }
+        if side == Side::Aws {
+            if self.throttled_until.is_some_and(|until| Instant::now() < until) {
+                self.met += 1;
+                return (Some(Kind::Failed { code: "Throttling", status: 400, times: 1 }), false);
+            }
+            if self.credentials_refused > 0 {
+                self.credentials_refused -= 1;
+                return (Some(Kind::Failed { code: "ExpiredToken", status: 403, times: 1 }), false);
+            }
+        }
+        let kind = self.armed.iter().find(|fault| fault.happens_at(&point)).map(|fault| fault.kind.clone());
+        if kind.is_some() {
+            self.met += 1;
+        }
+        (kind, false)
+    }
+
+    /// From now on each read of this object is answered so often as it was before.
+    fn freeze(&mut self, object: &str, reads: u32) {
+        let of_object = |key: &(String, String)| key.1.contains(object.split('{').next().unwrap_or_default());
+        self.stale = self
+            .answers
+            .iter()
+            .filter(|(key, _)| of_object(key))
+            .map(|(key, answer)| (key.clone(), (answer.clone(), reads)))
+            .collect();
+    }
+
+    fn stale_answer(&mut self, key: &(String, String)) -> Option<Response<Bytes>> {
+        let (answer, left) = self.stale.get_mut(key).filter(|(_, left)| *left > 0)?;
+        *left -= 1;
+        Some(answer.clone())
+    }
+}
+
+impl Hook for Wire {
+    fn meet(&self, arrival: Arrival, execute: Execute) -> BoxFuture<'_, Outcome> {
+        self.met(arrival, execute).boxed()
+    }
+}
+
+impl ApiHook for Wire {
+    fn told(&self, watch: &Arrival, event: &[u8]) -> Told {
+        let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
+        let name = event["object"]["metadata"]["name"].as_str().unwrap_or_default();
+        let call = watch.call.replace("WATCH", "EVENT");
+        let arrival = Arrival { call, object: name.to_owned(), mutating: false, ..watch.clone() };
+        match self.lock().arrives(&arrival).0 {
+            Some(Kind::HeldBack) => Told::HeldBack(Duration::from_millis(700)),
+            Some(Kind::Gone) => Told::Gone,
+            Some(Kind::HalfLine) => Told::Half,
+            Some(Kind::SilentWatch) => Told::Silence,
+            _ => Told::Pass,
+        }
+    }
+}
