@@ -140,10 +140,16 @@ fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
 }
 
 /// How many mutations beyond those of the clean run the faults explain.
-pub fn explained(faults: &[Fault], met: u32) -> u32 {
+pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
     // A request that fails is tried three times by the SDK, and again by the next passes.
-    let tries: u32 = faults.iter().map(|fault| if matches!(fault.kind, Kind::Denied) { 40 } else { 3 }).sum();
-    met.min(12) + tries
+    let tries = |fault: &Fault| match fault.kind {
+        // Tried again, with backoff, for as long as it lasts.
+        Kind::Denied => 40,
+        // All that is done may have to be undone, and done again.
+        Kind::Meanwhile(_) => 2 * clean + 3,
+        _ => 3,
+    };
+    met.min(12) + faults.iter().map(tries).sum::<u32>()
 }
 
 /// How many cases of each row.

@@ -47,6 +47,9 @@ pub struct Arguments {
     /// How many cases run at a time.
     #[arg(long, default_value_t = 12)]
     at_once: usize,
+    /// Says of each case how long it took.
+    #[arg(long)]
+    verbose: bool,
     /// Runs each case so often.
     #[arg(long, default_value_t = 1)]
     times: usize,

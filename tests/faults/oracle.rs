@@ -180,7 +180,7 @@ pub fn budget(seen: &Seen, clean: &Seen, faults: &[Fault]) -> Option<String> {
         .filter(|(_, beyond)| *beyond > 0)
         .collect();
     let total: u32 = beyond.iter().map(|(_, beyond)| *beyond).sum();
-    let explained = explained(faults, seen.met);
+    let explained = explained(faults, seen.met, clean.mutations.values().sum());
     let list = || beyond.iter().map(|((call, object), times)| format!("{times} {call} {object}")).collect::<Vec<_>>();
     (total > explained).then(|| {
         format!("{total} mutations more than without the fault, which explains {explained}: {}", list().join(", "))

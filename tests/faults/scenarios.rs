@@ -109,7 +109,7 @@ const TO_BUCKET: &[Intrusion] = &[
 const EDITED_BUCKET: &str = object!(
     "ShowCoreBucket",
     "shop",
-    "bucketName: 'shop-{accountID}', purpose: CloudTrailLogs, deletionPolicy: Delete, tags: {edited: 'yes'}, versioning: false, \
+    "bucketName: 'shop-{accountID}', purpose: CloudTrailLogs, deletionPolicy: Delete, tags: {edited: 'yes'}, \
      cors: [{allowedOrigins: ['https://app.example.com'], allowedMethods: [GET]}]"
 );
 

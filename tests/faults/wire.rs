@@ -46,6 +46,8 @@ struct State {
     trace: Vec<Met>,
     armed: Vec<Fault>,
     met: u32,
+    /// Faults that are not over yet.
+    happening: u32,
     denies: bool,
     /// The operator is killed when its next request comes.
     kill_next: bool,
@@ -104,6 +106,12 @@ impl Wire {
         self.lock().phase += 1;
     }
 
+    /// Whether all faults have happened.
+    pub fn all_met(&self) -> bool {
+        let state = self.lock();
+        state.met as usize >= state.armed.len() && state.happening == 0
+    }
+
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         let state = self.lock();
@@ -139,11 +147,11 @@ impl Wire {
         state.recent[state.recent.len().saturating_sub(60)..].join("\n")
     }
 
-    /// Whether nothing was written for so long, and each of these stores was looked at twice since.
+    /// Whether nothing was written for so long, and each of these stores was looked at twice since, and faults are over.
     pub fn quiet(&self, stores: &[String], for_: Duration) -> bool {
         let state = self.lock();
-        let looks = |store: &String| state.looks.iter().any(|(object, looks)| object.contains(store) && *looks >= 2);
-        state.last_write.is_none_or(|last| last.elapsed() > for_) && stores.iter().all(looks)
+        let looks = |store: &String| state.looks.get(store).is_some_and(|looks| *looks >= 3);
+        state.happening == 0 && state.last_write.is_none_or(|last| last.elapsed() > for_) && stores.iter().all(looks)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,34 +170,41 @@ impl Wire {
             world.kill().await;
             return Outcome::Cut;
         }
+        let Some(kind) = kind else { return self.pass(&world, &arrival, execute).await };
+        let outcome = self.happens(kind, &world, &arrival, execute).await;
+        self.lock().is_over();
+        outcome
+    }
+
+    async fn happens(&self, kind: Kind, world: &Arc<World>, arrival: &Arrival, execute: Execute) -> Outcome {
+        let aws = Side::of(&arrival.call) == Side::Aws;
         let refused = |code: &str, status| Outcome::Refused {
             code: code.to_owned(),
             status,
-            message: format!("as a case demands: {}", oracle::PLANTED),
+            message: if aws { oracle::PLANTED } else { "as a case demands" }.to_owned(),
         };
-        let Some(kind) = kind else { return self.pass(&world, &arrival, execute).await };
         match kind {
             Kind::KilledBefore => {
                 world.kill().await;
                 Outcome::Cut
             }
             Kind::KilledSent | Kind::Sigkilled => {
-                self.pass(&world, &arrival, execute).await;
+                self.pass(world, arrival, execute).await;
                 world.kill().await;
                 Outcome::Cut
             }
             Kind::KilledAnswered => {
-                let outcome = self.pass(&world, &arrival, execute).await;
+                let outcome = self.pass(world, arrival, execute).await;
                 self.lock().kill_next = true;
                 outcome
             }
             Kind::Lost | Kind::LostWithoutRetries => {
-                self.pass(&world, &arrival, execute).await;
+                self.pass(world, arrival, execute).await;
                 Outcome::Cut
             }
             Kind::Failed { code, status, .. } => refused(code, status),
             Kind::Unreached { .. } => Outcome::Cut,
-            Kind::HalfAnswered => match self.pass(&world, &arrival, execute).await {
+            Kind::HalfAnswered => match self.pass(world, arrival, execute).await {
                 Outcome::Answered(answer) => Outcome::Half(answer),
                 outcome => outcome,
             },
@@ -209,14 +224,14 @@ impl Wire {
             }
             Kind::Stale(reads) => {
                 self.lock().freeze(&arrival.object, reads);
-                self.pass(&world, &arrival, execute).await
+                self.pass(world, arrival, execute).await
             }
             Kind::Denied => {
-                world.told_so(&arrival).await;
+                world.told_so(arrival).await;
                 refused("AccessDenied", 403)
             }
             Kind::Written => {
-                self.pass(&world, &arrival, execute).await;
+                self.pass(world, arrival, execute).await;
                 refused("Timeout", 504)
             }
             Kind::Expired => {
@@ -233,30 +248,30 @@ impl Wire {
                         self.lock().broken.push(format!("the case itself: {why}"));
                     }
                 }
-                self.pass(&world, &arrival, execute).await
+                self.pass(world, arrival, execute).await
             }
             Kind::Twin => {
                 world.start_twin().await;
-                self.pass(&world, &arrival, execute).await
+                self.pass(world, arrival, execute).await
             }
             Kind::LeaseLost => {
                 world.take_lease_away().await;
-                self.pass(&world, &arrival, execute).await
+                self.pass(world, arrival, execute).await
             }
             Kind::Frozen => {
                 world.freeze().await;
-                let outcome = self.pass(&world, &arrival, execute).await;
+                let outcome = self.pass(world, arrival, execute).await;
                 world.resume_soon();
                 outcome
             }
             Kind::FrozenPastLease => {
-                let outcome = self.pass(&world, &arrival, execute).await;
+                let outcome = self.pass(world, arrival, execute).await;
                 world.freeze_past_lease().await;
                 outcome
             }
             // Faults of watches and lists: not of requests.
             Kind::HeldBack | Kind::Gone | Kind::HalfLine | Kind::SilentWatch => {
-                self.pass(&world, &arrival, execute).await
+                self.pass(world, arrival, execute).await
             }
             Kind::OldList => {
                 world.kill_before_an_old_list().await;
@@ -299,9 +314,9 @@ impl State {
         self.requests += 1;
         self.recent.push(format!("{} {}", arrival.call, arrival.object));
         let side = Side::of(&arrival.call);
-        if side == Side::Aws && !arrival.mutating {
+        if LOOKS.contains(&arrival.call.as_str()) {
             *self.looks.entry(arrival.object.clone()).or_default() += 1;
-        } else if side == Side::Aws || (arrival.mutating && !arrival.call.ends_with("leases")) {
+        } else if arrival.mutating && !arrival.call.ends_with(" leases") {
             self.last_write = Some(Instant::now());
             self.looks.clear();
         }
@@ -328,18 +343,28 @@ impl State {
         if side == Side::Aws {
             if self.throttled_until.is_some_and(|until| Instant::now() < until) {
                 self.met += 1;
+                self.happening += 1;
                 return (Some(Kind::Failed { code: "Throttling", status: 400, times: 1 }), false);
             }
             if self.credentials_refused > 0 {
                 self.credentials_refused -= 1;
+                self.happening += 1;
                 return (Some(Kind::Failed { code: "ExpiredToken", status: 403, times: 1 }), false);
             }
         }
         let kind = self.armed.iter().find(|fault| fault.happens_at(&point)).map(|fault| fault.kind.clone());
         if kind.is_some() {
             self.met += 1;
+            self.happening += 1;
         }
         (kind, false)
+    }
+
+    /// A fault is over; what comes of it is still to come.
+    fn is_over(&mut self) {
+        self.happening = self.happening.saturating_sub(1);
+        self.last_write = Some(Instant::now());
+        self.looks.clear();
     }
 
     /// From now on each read of this object is answered so often as it was before.
@@ -366,13 +391,21 @@ impl Hook for Wire {
     }
 }
 
+/// The call that each look at a store begins with.
+const LOOKS: [&str; 3] = ["rds:DescribeDBInstances", "elasticache:DescribeReplicationGroups", "s3:GetBucketTagging"];
+
 impl ApiHook for Wire {
     fn told(&self, watch: &Arrival, event: &[u8]) -> Told {
         let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
         let name = event["object"]["metadata"]["name"].as_str().unwrap_or_default();
         let call = watch.call.replace("WATCH", "EVENT");
         let arrival = Arrival { call, object: name.to_owned(), mutating: false, ..watch.clone() };
-        match self.lock().arrives(&arrival).0 {
+        let mut state = self.lock();
+        let kind = state.arrives(&arrival).0;
+        if kind.is_some() {
+            state.is_over();
+        }
+        match kind {
             Some(Kind::HeldBack) => Told::HeldBack(Duration::from_millis(700)),
             Some(Kind::Gone) => Told::Gone,
             Some(Kind::HalfLine) => Told::Half,
