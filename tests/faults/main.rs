@@ -57,6 +57,7 @@ pub struct Arguments {
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
+    operator::log();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match runtime.block_on(run::run(&arguments)) {
         Ok(0) => std::process::ExitCode::SUCCESS,

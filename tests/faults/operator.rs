@@ -1,6 +1,7 @@
 //! The operator inside this process: all of its tasks on a runtime of its own, so that it can die at any await point.
 
 use std::{
+    cell::RefCell,
     io::Write,
     sync::{
         Arc, Mutex, PoisonError,
@@ -95,6 +96,20 @@ impl Write for Log {
     }
 }
 
+thread_local! {
+    /// Where what is logged on this thread goes: an operator has a thread of its own.
+    static LOG: RefCell<Log> = RefCell::default();
+}
+
+/// Has each operator's log kept apart. Once for the process: a subscriber for each operator would cost more than they do.
+pub fn log() {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("info,showcore_operator=debug,kube_runtime=warn,aws_config=warn"))
+        .with_ansi(false)
+        .with_writer(|| LOG.with_borrow(Log::clone))
+        .init();
+}
+
 /// An operator that runs until it is killed. One that ends by itself is started again, as a kubelet would.
 pub struct Running {
     kill: Option<oneshot::Sender<()>>,
@@ -110,13 +125,7 @@ impl Running {
         let leads = Arc::new(AtomicBool::new(false));
         let leading = leads.clone();
         std::thread::spawn(move || {
-            let log = settings.log.clone();
-            let logged = tracing_subscriber::fmt()
-                .with_env_filter(EnvFilter::new("info,showcore_operator=debug,kube_runtime=warn,aws_config=warn"))
-                .with_ansi(false)
-                .with_writer(move || log.clone())
-                .finish();
-            let _logged = tracing::subscriber::set_default(logged);
+            LOG.set(settings.log.clone());
             let mut alive = true;
             while alive {
                 // Its end takes all connections and spawned tasks with it, as that of a process.
