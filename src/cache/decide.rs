@@ -5,8 +5,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Group, Seen, ShowCoreCacheSpec};
 use crate::{
     decision::{
-        self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict, awaiting_window,
-        waiting_for_aws,
+        self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Step as _, Verdict,
+        awaiting_window, waiting_for_aws,
     },
     error::{Note, note},
     status::{Endpoint, MAX_DRIFT_ROWS},
@@ -41,7 +41,7 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
     let group = seen.group.as_ref();
     let id = group.map(Group::id).unwrap_or_default();
     let sighting = group.map(|_| Sighting { id: &id, tags: seen.tags.as_ref(), id_is_unique: true, retag_hint: None });
-    match (wanted.standing(sighting.as_ref(), now), group) {
+    let mut decision = match (wanted.standing(sighting.as_ref(), now), group) {
         (Standing::Decided(mut decision), group) => {
             if group.is_some_and(|group| !group.at_rest) {
                 decision.encrypted = Encrypted::No(not_at_rest());
@@ -58,7 +58,12 @@ pub(super) fn decide(wanted: &Wanted<'_>, seen: &Seen, now: Timestamp) -> Decisi
         (Standing::Adopt, Some(group)) => adopt(wanted, seen, group, now),
         (Standing::Remove(policy), Some(group)) => remove(wanted, seen, group, policy),
         (Standing::Create | Standing::Manage | Standing::Adopt | Standing::Remove(_), _) => create(wanted, seen),
+    };
+    // Rule 3: the id says that it was ours, and only the tags say whether it is. One whose creation failed has none.
+    if seen.tags.is_none() && group.is_some_and(|group| group.status != "create-failed") {
+        decision.steps.retain(|step| !step.at_aws());
     }
+    decision
 }
 
 fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {

@@ -55,13 +55,19 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
         }
     };
     let chosen: Vec<_> = scenarios::ALL.iter().filter(wanted).collect();
-    let known: Vec<Known> = stream::iter(chosen)
-        .map(|scenario| known(&ground, scenario))
-        .buffered(arguments.at_once)
-        .collect::<Vec<_>>()
-        .await
-        .into_iter()
-        .collect::<anyhow::Result<_>>()?;
+    let mut broken = 0;
+    let mut known = Vec::new();
+    let mut runs = stream::iter(chosen).map(|scenario| self::known(&ground, scenario)).buffered(arguments.at_once);
+    while let Some(run) = runs.next().await {
+        match run {
+            Ok(scenario) => known.push(scenario),
+            Err(error) => {
+                broken += 1;
+                println!("FAILED {}", indented(&format!("{error:#}")));
+            }
+        }
+    }
+    drop(runs);
     let all: Vec<(usize, Case)> = known
         .iter()
         .enumerate()
@@ -72,7 +78,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
         for (_, case) in &all {
             println!("{case}");
         }
-        return Ok(0);
+        return Ok(broken);
     }
     let mut cases = select(arguments, all)?;
     cases = (0..arguments.times).flat_map(|_| cases.iter().cloned()).collect();
@@ -102,8 +108,9 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
     }
     drop(done);
     println!("{}", table.render());
-    println!("{} passed, {} failed", table.cases() - table.failed(), table.failed());
-    Ok(table.failed())
+    let failed = table.failed() + broken;
+    println!("{} passed, {failed} failed", table.cases() - table.failed());
+    Ok(failed)
 }
 
 fn indented(text: &str) -> String {
@@ -170,7 +177,8 @@ async fn clean(ground: &Arc<Ground>, scenario: &'static Scenario, more: &[&'stat
     world.end().await;
     let clean =
         result.map_err(|error| anyhow::anyhow!("{} without a fault: {error:#}\n{}", scenario.name, told(&world)))?;
-    anyhow::ensure!(clean.seen.broken.is_empty(), "{} without a fault: {:?}", scenario.name, clean.seen.broken);
+    let broken = &clean.seen.broken;
+    anyhow::ensure!(broken.is_empty(), "{} without a fault: {broken:?}\n{}", scenario.name, told(&world));
     Ok(clean)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use aws_sim::log::digest;
+use base64::Engine;
 use harness::objects;
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
@@ -31,12 +32,18 @@ pub async fn take(world: &World) -> anyhow::Result<Value> {
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
         text = text.replace(uid, &format!("UID-OF-{}", name(object)));
     }
-    static GENERATED: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+    static GENERATED: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
         let regex = |pattern| Regex::new(pattern).expect("a regular expression");
         [
             (regex(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
             (regex(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?"), "TIME"),
             (regex(r"db-[A-Z0-9]{16,}"), "RESOURCE"),
+            (regex(r"\.c[0-9a-f]{6,}\."), ".HOST."),
+            (regex(r"\.[0-9a-f]{6}\.euc1\."), ".HOST."),
+            (regex(r"-final-[0-9a-f]{8}-"), "-final-UID-"),
+            (regex(r"(subnet|vpc|sg)-[0-9a-f]{17}"), "NETWORK"),
+            // When a group was made is a part of what tells it from its successor.
+            (regex(r"@\d{10}"), "@TIME"),
         ]
     });
     for (pattern, instead) in GENERATED.iter() {
@@ -111,6 +118,10 @@ fn of_object(object: &Value) -> Value {
 /// What it says, and whether its password is the one that AWS takes.
 fn of_secret(world: &World, secret: &Value) -> Value {
     let mut data = secret["data"].as_object().cloned().unwrap_or_default();
+    for value in data.values_mut() {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text(value)).unwrap_or_default();
+        *value = String::from_utf8_lossy(&bytes).into_owned().into();
+    }
     let password = oracle::password(secret).unwrap_or_default();
     data.remove("password");
     // It has the password in it.

@@ -106,6 +106,13 @@ impl Wire {
         self.lock().phase += 1;
     }
 
+    /// Something was done: what comes of it is still to come.
+    pub fn stirred(&self) {
+        let mut state = self.lock();
+        state.last_write = Some(Instant::now());
+        state.looks.clear();
+    }
+
     /// Whether all faults have happened.
     pub fn all_met(&self) -> bool {
         let state = self.lock();

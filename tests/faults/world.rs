@@ -424,7 +424,10 @@ impl World {
                 let namespaces: Api<Namespace> = Api::all(self.ground.client.clone());
                 namespaces.delete(&self.namespace, &DeleteParams::default()).await?;
             }
-            Step::Outside(change) => change(self),
+            Step::Outside(change) => {
+                change(self);
+                self.wire.stirred();
+            }
             Step::Restart => self.kill().await,
             Step::Crds(_) => anyhow::bail!("the CRDs are shared: this scenario needs a control plane of its own"),
             Step::Await(kind, name, goal) => {

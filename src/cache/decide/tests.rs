@@ -10,7 +10,7 @@ use crate::{
     cache::{Availability, Delivery, Group, Member, ParameterGroup, Seen, ShowCoreCacheSpec},
     conditions::{self, CREDENTIALS},
     connection::{Connection, SecretSeen},
-    decision::{self, Decision, LookAgain},
+    decision::{self, Decision, LookAgain, Presence, Step as _},
     spec::{DeletionPolicy, Disruption},
     status::DriftAction,
     testing::{Outcome, Scene, WINDOW, check, map, owner, tagged, time},
@@ -300,6 +300,22 @@ fn rule_03_tags_that_cannot_be_read_mean_waiting() {
             Outcome::rest("Stalled CreateFailed", "Unknown"),
         ),
     ]);
+}
+
+#[test]
+fn rule_03_nothing_is_written_while_aws_does_not_answer_the_tags() {
+    let changed = with(|group| group.snapshot_retention = 9);
+    let untold = Seen { tags: None, ..changed.clone() };
+    assert!(decided(&settled(), &changed).steps.iter().any(Step::at_aws));
+    assert_eq!(decided(&settled(), &untold).steps, []);
+    let removing = |policy| {
+        let mut object = settled();
+        object.presence = Presence::Absent(policy);
+        decided(&object, &untold).steps
+    };
+    for policy in [DeletionPolicy::Delete, DeletionPolicy::Snapshot, DeletionPolicy::Retain] {
+        assert!(!removing(policy).iter().any(Step::at_aws), "{policy:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use s3s::dto::{CORSRule, LoggingEnabled, PublicAccessBlockConfiguration};
 use super::lifecycle::Lifecycle;
 use super::lock::ObjectLock;
 use super::names;
-use super::objects::Objects;
+use super::objects::{Object, Objects};
 use super::policy::Policy;
 use super::refusal::{access_denied, no_such_bucket, other_region, refusal};
 
@@ -107,6 +107,11 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// Writes an empty object: a test's back door.
+    pub fn fill(&mut self, key: &str, now: Timestamp) {
+        self.objects.put(key, Object::empty(), self.versioning, now);
+    }
+
     /// A bucket as AWS makes it: since April 2023 with all public access
     /// blocked and without ACLs,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html>.
@@ -256,6 +261,11 @@ impl Buckets {
             return Err(access_denied());
         }
         Ok(bucket)
+    }
+
+    /// Takes a bucket away with all that is in it, as if it had never been: a test's back door. Says whether it was there.
+    pub fn drop_bucket(&mut self, name: &str) -> bool {
+        self.buckets.remove(name).is_some()
     }
 
     /// Deletes a bucket without objects, versions and delete markers,

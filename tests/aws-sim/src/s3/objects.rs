@@ -53,6 +53,25 @@ pub struct Object {
     pub retention: Option<Retention>,
 }
 
+impl Object {
+    /// One without a byte, and of which nothing is said.
+    pub fn empty() -> Self {
+        Self {
+            body: Bytes::new(),
+            e_tag: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
+            encryption: Encryption { algorithm: "AES256".to_owned(), kms_key: None, bucket_key: false },
+            checksum: Checksum::default(),
+            metadata: None,
+            content_type: None,
+            content_encoding: None,
+            content_disposition: None,
+            content_language: None,
+            cache_control: None,
+            retention: None,
+        }
+    }
+}
+
 /// One entry in the history of a key.
 #[derive(Clone, Debug)]
 pub struct Version {
@@ -215,19 +234,7 @@ pub(super) mod tests {
     use super::*;
 
     pub fn object(body: &'static str) -> Object {
-        Object {
-            body: Bytes::from_static(body.as_bytes()),
-            e_tag: body.to_owned(),
-            encryption: Encryption { algorithm: "AES256".to_owned(), kms_key: None, bucket_key: false },
-            checksum: Checksum::default(),
-            metadata: None,
-            content_type: None,
-            content_encoding: None,
-            content_disposition: None,
-            content_language: None,
-            cache_control: None,
-            retention: None,
-        }
+        Object { body: Bytes::from_static(body.as_bytes()), e_tag: body.to_owned(), ..Object::empty() }
     }
 
     fn history(objects: &Objects) -> Vec<String> {
