@@ -15,11 +15,12 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
-    http::{SharedHttpClient, SharedHttpConnector, http_client_fn},
-    orchestrator::HttpResponse,
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
     result::SdkError,
 };
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata};
+use http_body_util::Limited;
 
 use crate::{
     error::{Class, Failure},
@@ -41,7 +42,13 @@ pub struct Options {
     pub credentials: Option<SharedCredentialsProvider>,
     /// How often, and how soon, a call is tried again; as the usual AWS variables and the SDK say if absent.
     pub retries: Option<RetryConfig>,
+    /// What sends the requests; the SDKs' usual HTTP client if absent.
+    pub http: Option<SharedHttpClient>,
 }
+
+/// The greatest answer that is read. AWS's longest pages have some hundred kilobytes; what has more is not from AWS, and
+/// must not take the process's memory.
+const ANSWER_LIMIT: usize = 16 << 20;
 
 /// The clients of the process.
 #[derive(Debug)]
@@ -105,7 +112,8 @@ impl Aws {
                 std::fs::read(&file).map_err(|error| anyhow::anyhow!("AWS_CA_BUNDLE: {}: {error}", file.display()))?;
             trust = trust.with_pem_certificate(pem);
         }
-        let http = http_client(TlsContext::builder().with_trust_store(trust).build()?);
+        let usual = http_client(TlsContext::builder().with_trust_store(trust).build()?);
+        let http = bounded(options.http.unwrap_or(usual));
         let mut loader =
             aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).http_client(http.clone());
         if let Some(region) = options.region {
@@ -188,6 +196,25 @@ impl Aws {
     }
 }
 
+/// The same client, which reads no answer beyond [`ANSWER_LIMIT`].
+fn bounded(client: SharedHttpClient) -> SharedHttpClient {
+    http_client_fn(move |settings, components| {
+        SharedHttpConnector::new(Bounded(client.http_connector(settings, components)))
+    })
+}
+
+#[derive(Debug)]
+struct Bounded(SharedHttpConnector);
+
+impl HttpConnector for Bounded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            Ok(answer.await?.map(|body| SdkBody::from_body_1_x(Limited::new(body, ANSWER_LIMIT))))
+        })
+    }
+}
+
 /// The SDKs' usual HTTP client, with this trust store: like theirs it heeds the usual proxy variables.
 fn http_client(tls: TlsContext) -> SharedHttpClient {
     // Each set of timeouts has a connector, and so a pool of connections, of its own.
@@ -252,12 +279,9 @@ mod tests {
     use std::future::{pending, ready};
 
     use aws_credential_types::Credentials;
-    use aws_smithy_runtime_api::client::{
-        http::{HttpConnector, HttpConnectorFuture},
-        orchestrator::HttpRequest,
-    };
-    use aws_smithy_types::body::SdkBody;
     use futures::poll;
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
 
     use super::*;
 
@@ -273,6 +297,35 @@ mod tests {
             let answer = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/x</Arn>\
                 <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
             HttpConnectorFuture::new(ready(Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from(answer)))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_not_read_to_its_end() {
+        let endless = http_client_fn(|_, _| SharedHttpConnector::new(Bounded(SharedHttpConnector::new(Endless))));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("k", "s", None, None, "test")))
+            .retry_config(RetryConfig::disabled())
+            .http_client(endless)
+            .build();
+        let answer = aws_sdk_rds::Client::new(&config).describe_db_instances().send();
+        let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.expect("it ends");
+        assert!(answer.is_err());
+    }
+
+    /// What answers, and never stops.
+    #[derive(Debug)]
+    struct Endless;
+
+    impl HttpConnector for Endless {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let more = futures::stream::repeat_with(|| {
+                Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(&[b' '; 1 << 16])))
+            });
+            let body = SdkBody::from_body_1_x(StreamBody::new(more));
+            HttpConnectorFuture::new(ready(Ok(HttpResponse::new(200.try_into().unwrap(), body))))
         }
     }
 

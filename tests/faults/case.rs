@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::{
     kind::{Kind, Side},
-    scenario::{End, Intrusion, Scenario, Step},
+    scenario::{End, Intrusion, Scenario},
     wire::Met,
 };
 
@@ -85,6 +85,13 @@ pub fn derive(scenario: &'static Scenario, trace: &[Met]) -> Vec<Case> {
         }
         faults.push(Fault { at: first.point.clone(), kind: Kind::Silent });
     }
+    if scenario.alone {
+        // They take long, one after the other: what kills the operator, and what the API server refuses.
+        let tried = |kind: &Kind| {
+            matches!(kind, Kind::KilledBefore | Kind::KilledSent | Kind::Failed { status: 409 | 422 | 500, .. })
+        };
+        faults.retain(|fault| tried(&fault.kind));
+    }
     faults.into_iter().map(|fault| Case { scenario, faults: vec![fault] }).collect()
 }
 
@@ -127,9 +134,7 @@ fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
     }
     if side != Side::Event {
         // What leads elsewhere than the scenario is done in its last part, whose goals its own take the place of.
-        let actions =
-            |steps: &[Step]| steps.iter().rposition(|step| !matches!(step, Step::Await(..))).map_or(0, |at| at + 1);
-        let last = met.phase >= actions(scenario.steps);
+        let last = met.phase >= scenario.actions();
         let fits = |intrusion: &&Intrusion| last || matches!(intrusion.ends, End::Same);
         kinds.extend(scenario.intrusions.iter().filter(fits).map(Kind::Meanwhile));
         if scenario.replicas > 1 && met.mutating {
@@ -147,6 +152,10 @@ pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
         Kind::Denied => 40,
         // All that is done may have to be undone, and done again.
         Kind::Meanwhile(_) => 2 * clean + 3,
+        // Another does the same.
+        Kind::Twin | Kind::FrozenPastLease | Kind::LeaseLost => clean + 3,
+        // What was done does not show, so it is done again; a look has many answers, each as old.
+        Kind::Stale(reads) => reads * 3,
         _ => 3,
     };
     met.min(12) + faults.iter().map(tries).sum::<u32>()

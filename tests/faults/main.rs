@@ -18,6 +18,7 @@ mod scenario;
 mod scenarios;
 mod snapshot;
 mod table;
+mod walk;
 mod wire;
 mod world;
 
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Runs cases of two faults, drawn by the seed, for so many minutes.
     #[arg(long, value_name = "MINUTES")]
     pairs: Option<u64>,
+    /// Walks so many times through the specs of each kind, as the CRDs' schemas suggest them.
+    #[arg(long, value_name = "N")]
+    walks: Option<u32>,
     /// Only scenarios with one of these in their names.
     scenarios: Vec<String>,
     /// How many cases run at a time.

@@ -209,9 +209,9 @@ async fn operate(settings: Settings, leads: &AtomicBool) {
     let mut held = None;
     if settings.elected {
         let timing = lease::Timing {
-            duration: Duration::from_secs(1),
-            renew_deadline: Duration::from_millis(700),
-            retry: Duration::from_millis(150),
+            duration: Duration::from_secs(3),
+            renew_deadline: Duration::from_secs(2),
+            retry: Duration::from_millis(300),
         };
         let election = Election {
             api: Api::namespaced(direct, &settings.namespace),

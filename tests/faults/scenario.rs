@@ -17,6 +17,20 @@ pub struct Scenario {
     pub intrusions: &'static [Intrusion],
     /// How many operators there are: more than one hold an election.
     pub replicas: usize,
+    /// Whether it changes what all share, so that it needs a control plane of its own, and its cases run one by one.
+    pub alone: bool,
+}
+
+impl Scenario {
+    /// How many of its steps come before the goals at its end.
+    pub fn actions(&self) -> usize {
+        actions(&self.steps.iter().collect::<Vec<_>>())
+    }
+}
+
+/// How many of these steps come before the goals at their end.
+pub fn actions(steps: &[&Step]) -> usize {
+    steps.iter().rposition(|step| !matches!(step, Step::Await(..))).map_or(0, |at| at + 1)
 }
 
 /// What somebody does at any moment.
@@ -56,8 +70,8 @@ pub enum Step {
     Outside(fn(&World)),
     /// The operator is ended and another started.
     Restart,
-    /// The CRDs are replaced: those of the checkout, changed by this.
-    Crds(fn(&mut Value)),
+    /// The CRDs are replaced by those of the checkout without these fields of their specs, as an older version had them.
+    Crds(&'static [&'static str]),
     /// The object is waited for.
     Await(&'static str, &'static str, Goal),
 }

@@ -4,7 +4,7 @@ use crate::scenario::{
     End::{AsAfter, Same},
     Goal::{Gone, Says, Settled},
     Intrusion, Scenario, Step,
-    Step::{Apply, Await, Delete, DeleteNamespace, Outside, Remake, Restart},
+    Step::{Apply, Await, Crds, Delete, DeleteNamespace, Outside, Remake, Restart},
 };
 
 mod outside;
@@ -114,20 +114,12 @@ const CACHE_VANISHES: &[Intrusion] = &[Intrusion {
     ends: AsAfter(CACHE_MISSING),
 }];
 const CACHE_MISSING: &[Step] = &[Await(CACHE, "shop", Says("Stalled", "Missing"))];
-const BUCKET_VANISHES: &[Intrusion] = &[
-    Intrusion {
-        name: "deleted in AWS",
-        row: 15,
-        steps: &[Outside(outside::drop_bucket)],
-        ends: AsAfter(BUCKET_MISSING),
-    },
-    Intrusion {
-        name: "tagged away",
-        row: 15,
-        steps: &[Outside(outside::untag_bucket)],
-        ends: AsAfter(&[Await(BUCKET, "shop", Says("Stalled", "NotOurs"))]),
-    },
-];
+const BUCKET_VANISHES: &[Intrusion] = &[Intrusion {
+    name: "deleted in AWS",
+    row: 15,
+    steps: &[Outside(outside::drop_bucket)],
+    ends: AsAfter(BUCKET_MISSING),
+}];
 const BUCKET_MISSING: &[Step] = &[Await(BUCKET, "shop", Says("Stalled", "Missing"))];
 
 // Every mutable field of a kind, before and after.
@@ -180,7 +172,7 @@ const BUCKET_AFTER: &str = bucket!(
      logging: {targetBucket: 'shop-{accountID}', targetPrefix: own/}, objectLock: {}, \
      policy: {statements: [{sid: Logs, effect: Allow, principal: {service: [logging.s3.amazonaws.com]}, actions: ['s3:PutObject']}, \
        {sid: Keep, effect: Deny, principal: {aws: ['*']}, actions: ['s3:DeleteBucket']}]}, \
-     driftPolicy: Report, adoption: Unowned"
+     driftPolicy: Report"
 );
 
 /// A second object that means the same store.
@@ -196,7 +188,7 @@ const RIVALS: &str = concat!(
 
 /// A scenario with one operator and nobody who intrudes.
 const fn scenario(name: &'static str, prepared: &'static [Step], steps: &'static [Step]) -> Scenario {
-    Scenario { name, prepared, steps, intrusions: &[], replicas: 1 }
+    Scenario { name, prepared, steps, intrusions: &[], replicas: 1, alone: false }
 }
 
 const fn with(intrusions: &'static [Intrusion], scenario: Scenario) -> Scenario {
@@ -260,6 +252,11 @@ pub static ALL: &[Scenario] = &[
         "bucket-drifted",
         &[Apply(BUCKET_BEFORE), Await(BUCKET, "shop", Settled)],
         &[Outside(outside::drift_bucket), Await(BUCKET, "shop", Settled)],
+    ),
+    scenario(
+        "bucket-disowned",
+        &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
+        &[Outside(outside::untag_bucket), Await(BUCKET, "shop", Says("Stalled", "NotOurs"))],
     ),
     scenario(
         "database-deleted-snapshot",
@@ -400,6 +397,35 @@ pub static ALL: &[Scenario] = &[
         &[Apply(DATABASE), Apply(THE_BUCKET), Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
         &[Restart, Apply(EDITED_BUCKET), Restart, Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
     ),
+    Scenario {
+        alone: true,
+        ..scenario(
+            "crds-upgraded",
+            &[
+                Crds(&[
+                    "adoption",
+                    "logExports",
+                    "performanceInsights",
+                    "caCertificateIdentifier",
+                    "cors",
+                    "objectLock",
+                    "lifecycle",
+                ]),
+                Apply(database!("")),
+                Apply(bucket!(", purpose: Backups")),
+                Await(DB, "shop", Settled),
+                Await(BUCKET, "shop", Settled),
+            ],
+            &[
+                Crds(&[]),
+                Restart,
+                Apply(DATABASE),
+                Apply(THE_BUCKET),
+                Await(DB, "shop", Settled),
+                Await(BUCKET, "shop", Settled),
+            ],
+        )
+    },
     Scenario {
         replicas: 2,
         ..scenario(

@@ -19,14 +19,26 @@ pub async fn take(world: &World) -> anyhow::Result<Value> {
     for (kind, _) in KINDS {
         found.extend(objects::list(&world.client(), &world.namespace, kind).await?);
     }
-    let secrets = objects::list(&world.client(), &world.namespace, "Secret").await?;
-    let state = json!({
+    let mut secrets = objects::list(&world.client(), &world.namespace, "Secret").await?;
+    // The garbage collector takes those of objects that are gone, sooner or later.
+    let there = |uid: &Value| found.iter().any(|object| object["metadata"]["uid"] == *uid);
+    secrets.retain(|secret| {
+        let owners = secret["metadata"]["ownerReferences"].as_array();
+        owners.is_none_or(|owners| owners.iter().all(|owner| there(&owner["uid"])))
+    });
+    // What had been set when it vanished depends on when that was.
+    let missing = found.iter().any(|object| harness::condition_reason(object, "Stalled") == "Missing");
+    let mut state = json!({
         "objects": sorted(found.iter().map(|object| (name(object), of_object(object)))),
         "secrets": sorted(secrets.iter().map(|secret| (name(secret), of_secret(world, secret)))),
         "rds": rds(world),
         "elasticache": elasticache(world),
         "s3": s3(world),
     });
+    if missing {
+        state["rds"]["groups"] = Value::Null;
+        state["elasticache"]["parameters"] = Value::Null;
+    }
     let mut text = world.general(&state.to_string());
     for object in &found {
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
@@ -99,6 +111,12 @@ fn of_object(object: &Value) -> Value {
     status["observedGeneration"] = current.into();
     // When and how often it was found depends on when one looked.
     status["lastDrift"] = Value::Null;
+    if harness::condition_reason(object, "Stalled") == "Missing" {
+        // What had been applied, and was under way, when it vanished depends on when that was.
+        for field in ["applied", "drift", "plan", "resource", "encryption"] {
+            status[field] = Value::Null;
+        }
+    }
     let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
     for condition in &mut conditions {
         condition["observedGeneration"] = (condition["observedGeneration"] == object["metadata"]["generation"]).into();
@@ -172,9 +190,17 @@ fn rds(world: &World) -> Value {
         .filter(|group| !text(&group["DBParameterGroupName"]).starts_with("default."));
     let groups = own.map(|group| {
         let name = text(&group["DBParameterGroupName"]).to_owned();
-        let set = ask("DescribeDBParameters", json!({ "DBParameterGroupName": name, "Source": "user" }));
+        let mut set = ask("DescribeDBParameters", json!({ "DBParameterGroupName": name, "Source": "user" }));
+        for parameter in set["Parameters"].as_array_mut().into_iter().flatten() {
+            // As it was last asked for: it matters until then only.
+            parameter["ApplyMethod"] = Value::Null;
+        }
         let mut tags = ask("ListTagsForResource", json!({ "ResourceName": group["DBParameterGroupArn"] }));
         sort_tags(&mut tags["TagList"]);
+        if let Some(tags) = tags["TagList"].as_array_mut() {
+            // A parameter group has the user's tags of when it was made.
+            tags.retain(|tag| text(&tag["Key"]).starts_with("showcore.io/"));
+        }
         (name, json!([set["Parameters"], tags["TagList"]]))
     });
     json!({ "instances": instances, "snapshots": snapshots, "groups": sorted(groups) })

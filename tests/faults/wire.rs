@@ -26,7 +26,7 @@ pub struct Met {
     pub point: Point,
     /// Whether it can change something.
     pub mutating: bool,
-    /// How many of the scenario's steps had begun.
+    /// How many of the scenario's steps had been done.
     pub phase: usize,
 }
 
@@ -101,7 +101,12 @@ impl Wire {
         state.armed = faults.to_vec();
     }
 
-    /// The next step begins.
+    /// How many of the scenario's steps have been done.
+    pub fn phase(&self) -> usize {
+        self.lock().phase
+    }
+
+    /// A step is done.
     pub fn next_phase(&self) {
         self.lock().phase += 1;
     }
@@ -250,6 +255,8 @@ impl Wire {
                 Outcome::Cut
             }
             Kind::Meanwhile(intrusion) => {
+                // Not before what is intruded upon has been done.
+                world.until(Duration::from_secs(5), || self.phase() >= world.scenario().actions()).await;
                 for step in intrusion.steps {
                     if let Err(why) = world.perform(step).await {
                         self.lock().broken.push(format!("the case itself: {why}"));
@@ -416,7 +423,7 @@ impl ApiHook for Wire {
             Some(Kind::HeldBack) => Told::HeldBack(Duration::from_millis(700)),
             Some(Kind::Gone) => Told::Gone,
             Some(Kind::HalfLine) => Told::Half,
-            Some(Kind::SilentWatch) => Told::Silence,
+            Some(Kind::SilentWatch) => Told::Silence(Duration::from_secs(5)),
             _ => Told::Pass,
         }
     }

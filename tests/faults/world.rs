@@ -11,10 +11,13 @@ use bytes::Bytes;
 use harness::{ApiProxy, Operator, OperatorOptions, objects};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use k8s_openapi::api::{coordination::v1::Lease, core::v1::Namespace};
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Namespace},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
-    Api, Client,
-    api::{DeleteParams, Patch, PatchParams},
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, ValidationDirective},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,7 +42,7 @@ pub const KINDS: [(&str, &str); 3] = [
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a state is looked for, and how far the account's clock goes on meanwhile.
 const LOOK: Duration = Duration::from_millis(25);
-const STEP: Duration = Duration::from_secs(20);
+const STEP: Duration = Duration::from_secs(60);
 
 /// One case's world.
 pub struct World {
@@ -395,6 +398,7 @@ impl World {
 
     /// Does one step; a goal is waited for.
     pub async fn perform(self: &Arc<Self>, step: &'static Step) -> anyhow::Result<()> {
+        self.wire.stirred();
         match step {
             Step::Apply(yaml) => {
                 self.remember_lists().await?;
@@ -426,10 +430,9 @@ impl World {
             }
             Step::Outside(change) => {
                 change(self);
-                self.wire.stirred();
             }
             Step::Restart => self.kill().await,
-            Step::Crds(_) => anyhow::bail!("the CRDs are shared: this scenario needs a control plane of its own"),
+            Step::Crds(without) => self.install_crds(without).await?,
             Step::Await(kind, name, goal) => {
                 if !self.until(PATIENCE, || self.reached(kind, name, *goal)).await {
                     anyhow::bail!(
@@ -438,6 +441,39 @@ impl World {
                     );
                 }
             }
+        }
+        Ok(())
+    }
+
+    async fn install_crds(&self, without: &[&str]) -> anyhow::Result<()> {
+        anyhow::ensure!(self.scenario.alone, "the CRDs are shared by all scenarios but those that run alone");
+        let api: Api<CustomResourceDefinition> = Api::all(self.ground.client.clone());
+        for crd in showcore_operator::kinds::crds() {
+            let name = crd.name_any();
+            let mut crd = serde_json::to_value(&crd)?;
+            let spec = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+            for field in without {
+                spec["properties"].as_object_mut().map(|fields| fields.remove(*field));
+            }
+            if let Some(rules) = spec["x-kubernetes-validations"].as_array_mut() {
+                rules.retain(|rule| !without.iter().any(|field| rule["rule"].to_string().contains(field)));
+            }
+            api.patch(&name, &PatchParams::apply("harness").force(), &Patch::Apply(&crd)).await?;
+        }
+        // They are served a moment after they were taken.
+        let probe = json!({
+            "apiVersion": "showcore.io/v1alpha1",
+            "kind": "ShowCoreBucket",
+            "metadata": { "name": "probe" },
+            "spec": { "bucketName": "probe-{accountID}", "purpose": "Backups", "lifecycle": [] },
+        });
+        let api = objects::api(&self.ground.client, &self.namespace, "ShowCoreBucket");
+        let mut params = PatchParams::apply("probe").dry_run();
+        params.field_validation = Some(ValidationDirective::Strict);
+        let deadline = Instant::now() + PATIENCE;
+        while api.patch("probe", &params, &Patch::Apply(&probe)).await.is_ok() == without.contains(&"lifecycle") {
+            anyhow::ensure!(Instant::now() < deadline, "the CRDs are not served");
+            tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }
@@ -467,7 +503,8 @@ impl World {
     }
 
     /// Waits until nothing is written any more, and all stores have been looked at twice since.
-    pub async fn quiet(&self) -> anyhow::Result<()> {
+    /// And these goals hold then: what happened late may have led away from them again.
+    pub async fn rest(&self, goals: &[&Step]) -> anyhow::Result<()> {
         let stores = || {
             let all = self.ground.objects.all(&self.namespace);
             all.iter()
@@ -475,7 +512,12 @@ impl World {
                 .map(|object| self.general(&oracle::identifier(object)))
                 .collect::<Vec<_>>()
         };
-        if self.until(PATIENCE, || self.wire.quiet(&stores(), 2 * POLL)).await {
+        let reached = |step: &&Step| match step {
+            Step::Await(kind, name, goal) => self.reached(kind, name, *goal),
+            _ => true,
+        };
+        let rests = || goals.iter().all(reached) && self.wire.quiet(&stores(), 2 * POLL);
+        if self.until(PATIENCE, rests).await {
             return Ok(());
         }
         anyhow::bail!("it did not come to rest within {PATIENCE:?}: {:?}", stores())

@@ -39,8 +39,8 @@ pub enum Told {
     Gone,
     /// The watch ends in the middle of the line.
     Half,
-    /// Nothing more is told, and the connection stays open.
-    Silence,
+    /// Nothing more is told for this time, and then the connection is cut: as when TCP has noticed that nobody is there.
+    Silence(Duration),
 }
 
 /// Stands between the operator and the API server.
@@ -227,7 +227,11 @@ async fn tell(
                 let _ = send(line.slice(..line.len() / 2)).await;
                 return;
             }
-            Told::Silence => return to.closed().await,
+            Told::Silence(time) => {
+                let _ = tokio::time::timeout(time, to.closed()).await;
+                let _ = to.send(Err(std::io::Error::other("the wire is cut"))).await;
+                return;
+            }
         }
     }
 }
