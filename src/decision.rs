@@ -7,7 +7,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use crate::{
     drift::{self, Difference, Record},
     error::{Class, Failure, Note, note},
-    field::Field,
+    field::{ABSENT, Field},
     ownership::{Owner, Pin, Place},
     spec::{Adoption, DeletionPolicy, DriftPolicy},
     status::{
@@ -280,6 +280,8 @@ impl<S: Step> Decision<S> {
     #[must_use]
     pub fn paused(mut self) -> Self {
         self.held.splice(0..0, std::mem::take(&mut self.steps));
+        // Nothing is being set.
+        self.facts.applied.iter_mut().for_each(|applied| applied.retain(|_, value| value != BEING_SET));
         for row in &mut self.facts.drift {
             if matches!(row.action, DriftAction::Pending | DriftAction::AwaitingWindow) {
                 row.action = DriftAction::ReportOnly;
@@ -390,6 +392,15 @@ impl<S> Wanted<'_, S> {
     }
 }
 
+/// What the record says of a field while it is being set. It is written before the call is sent: whatever happens before
+/// the next look, what the call puts there is known to be ours, and goes when it leaves the spec.
+pub const BEING_SET: &str = "being set";
+
+/// The record of the entries (tags, logs) that a create call carries.
+pub fn being_set<'a>(row: &str, keys: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
+    keys.into_iter().map(|key| (format!("{row}.{key}"), BEING_SET.to_owned())).collect()
+}
+
 /// The fields of a store compared, and what follows for its record and its rows.
 pub struct Comparison {
     /// The fields that differ.
@@ -407,6 +418,15 @@ impl Comparison {
     /// The names of the fields for which a step may be planned.
     pub fn to_correct(&self, policy: DriftPolicy) -> Vec<&str> {
         self.differences.iter().filter(|d| d.to_correct(policy)).map(|d| d.field.name.as_str()).collect()
+    }
+
+    /// The next record, in which what is set now is marked, but for what is held.
+    pub fn marked(&self, mut applied: BTreeMap<String, String>, held: &[&str]) -> BTreeMap<String, String> {
+        let wanted = self.differences.iter().filter(|d| d.cause == drift::Cause::Wanted && d.field.desired != ABSENT);
+        for difference in wanted.filter(|d| d.field.blocked.is_none() && !held.contains(&d.field.name.as_str())) {
+            applied.entry(difference.field.name.clone()).or_insert_with(|| BEING_SET.to_owned());
+        }
+        applied
     }
 
     /// Wanted changes that AWS cannot make: they are no drift, so they are said in `Pending`.

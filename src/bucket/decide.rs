@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Bucket, PublicAccessBlock, Seen, ShowCoreBucketSpec, Sse};
 use crate::{
-    decision::{self, Comparison, Decision, Encrypted, Facts, Presence, Sighting, Standing, Verdict},
+    decision::{self, Comparison, Decision, Encrypted, Facts, Presence, Sighting, Standing, Verdict, being_set},
     drift::Record,
     error::note,
     status::Endpoint,
@@ -25,7 +25,7 @@ mod tests;
 pub use step::{LogTarget, Step};
 
 pub(super) use fields::FIELDS;
-use fields::fields;
+use fields::{TAGS, fields};
 use removal::{gone, remove};
 use state::{arn, encrypted, encryption, host, resource, verdict};
 use step::steps;
@@ -116,8 +116,10 @@ fn create(wanted: &Wanted<'_>, now: Timestamp) -> Decision<Step> {
     let record = Record { applied: None, existed: false, past: &[] };
     let compared = Comparison::of(&fields(wanted, &bucket), record, now);
     let setup = steps(wanted, &bucket, &compared);
+    let applied = compared.marked(being_set(TAGS.name, tags.keys().map(String::as_str)), &[]);
+    let facts = Facts { applied: Some(applied), ..Facts::default() };
     let steps = std::iter::once(Step::Create { tags }).chain(setup).collect();
-    let mut decision = Decision::rest(verdict, Encrypted::Unknown, Facts::default()).with_steps(steps);
+    let mut decision = Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(steps);
     decision.pending = compared.impossible();
     decision
 }
@@ -157,7 +159,7 @@ fn manage(wanted: &Wanted<'_>, bucket: &Bucket, now: Timestamp) -> Decision<Step
         id: Some(arn(wanted)),
         encryption: Some(encryption(wanted, bucket)),
         drift: compared.rows(&wanted.status.drift, wanted.drift_policy, &[], now),
-        applied: Some(compared.applied.clone()),
+        applied: Some(compared.marked(compared.applied.clone(), &[])),
         resource: Some(resource(wanted)),
         endpoint: Some(Endpoint { host: host(wanted), port: 443 }),
         ..Facts::default()

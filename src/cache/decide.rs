@@ -6,7 +6,7 @@ use super::{Group, Seen, ShowCoreCacheSpec};
 use crate::{
     decision::{
         self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Step as _, Verdict,
-        awaiting_window, waiting_for_aws,
+        awaiting_window, being_set, waiting_for_aws,
     },
     error::{Note, note},
     status::{Endpoint, MAX_DRIFT_ROWS},
@@ -27,7 +27,7 @@ pub use step::{Changes, CreateGroup, Step, Strategy};
 
 use credentials::{authenticates, binding, connection, secret_steps};
 pub(super) use fields::FIELDS;
-use fields::{LOGS, PARAMETER_GROUP, REPLICAS, fields, keep_unseen, record_groups, replicas, unseen};
+use fields::{LOGS, PARAMETER_GROUP, REPLICAS, TAGS, fields, keep_unseen, record_groups, replicas, unseen};
 use logs::{failing, log_step};
 use parameters::{awaiting_reboot, first_steps, own_group, parameter_steps};
 use removal::{gone, remove};
@@ -99,7 +99,12 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         logs: spec.log_delivery.clone(),
         tags: wanted.tags(&spec.tags),
     })));
-    decision(verdict).with_steps(steps)
+    let mut decision = decision(verdict).with_steps(steps);
+    let tags = wanted.tags(&spec.tags);
+    let mut applied = being_set(TAGS.name, tags.keys().map(String::as_str));
+    applied.extend(being_set(LOGS.name, spec.log_delivery.iter().map(|delivery| delivery.log_type.name())));
+    decision.facts.applied = Some(applied);
+    decision
 }
 
 fn adopt(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> Decision<Step> {
@@ -146,7 +151,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, group: &Group, now: Timestamp) -> De
         id: Some(group.id()),
         encryption: Some(encryption(group)),
         drift: rows,
-        applied: Some(applied),
+        applied: Some(compared.marked(applied, &held_fields)),
         resource: Some(resource(wanted, group)),
         endpoint: group.endpoint.clone().map(|(host, port)| Endpoint { host, port }),
         binding: Some(binding(wanted)),

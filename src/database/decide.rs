@@ -5,8 +5,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Availability, Instance, Seen, ShowCoreDatabaseSpec, StorageType, observe::own_group_name};
 use crate::{
     decision::{
-        self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict, awaiting_window,
-        waiting_for_aws,
+        self, BEING_SET, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict,
+        awaiting_window, being_set, waiting_for_aws,
     },
     error::{Note, note},
     status::Endpoint,
@@ -27,7 +27,7 @@ pub use changes::{Changes, Volume};
 pub use step::{CreateInstance, Step};
 
 use credentials::{binding, connection, secret_steps};
-use fields::{ENGINE_VERSION, UPGRADE, fields, upgrade_asked};
+use fields::{ENGINE_VERSION, LOG_EXPORTS, MAX_SIZE, TAGS, UPGRADE, fields, upgrade_asked};
 pub(super) use fields::{FIELDS, PARAMETER_GROUP};
 use parameters::{awaits_our_reboot, group_is_ours, parameter_steps, parameters_of, wanted_group};
 use removal::{gone, remove};
@@ -104,6 +104,11 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         insights: spec.performance_insights.enabled.then_some(spec.performance_insights.retention_days),
         tags: wanted.tags(&spec.tags),
     })));
+    let tags = wanted.tags(&spec.tags);
+    let mut applied = being_set(TAGS.name, tags.keys().map(String::as_str));
+    applied.extend(being_set(LOG_EXPORTS.name, spec.log_exports.iter().map(|log| log.name())));
+    applied.extend(spec.storage.max_size_gib.map(|_| (MAX_SIZE.name.to_owned(), BEING_SET.to_owned())));
+    facts.applied = Some(applied);
     Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(steps)
 }
 
@@ -162,7 +167,7 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         id: Some(instance.id.clone()),
         encryption: Some(encryption(wanted, seen, instance)),
         drift: compared.rows(&wanted.status.drift, wanted.drift_policy, &held_fields, now),
-        applied: Some(applied),
+        applied: Some(compared.marked(applied, &held_fields)),
         resource: Some(resource(wanted, instance)),
         endpoint: instance.endpoint.clone().map(|(host, port)| Endpoint { host, port }),
         binding: Some(binding(wanted)),

@@ -303,6 +303,24 @@ fn rule_03_tags_that_cannot_be_read_mean_waiting() {
 }
 
 #[test]
+fn what_a_call_puts_there_is_ours_before_it_is_seen_and_goes_when_it_leaves_the_spec() {
+    let mut object = applied();
+    object.spec.tags = map(&[("old", "y")]).into();
+    let created = decided(&object, &Seen { secret: secret("s1", connection_of(None)), ..nothing() });
+    let record = created.facts.applied.expect("it is recorded before the call is sent");
+    assert_eq!(record.get("tags.old").map(String::as_str), Some(decision::BEING_SET));
+    // The spec drops it before AWS has answered for the first time.
+    let mut object = applied();
+    object.status.applied = Some(record);
+    let seen = Seen { tags: Some(tagged(KIND, &[("team", "core"), ("theirs", "kept"), ("old", "y")])), ..present() };
+    let removed = decided(&object, &seen).steps.into_iter().find_map(|step| match step {
+        Step::RemoveTags { keys, .. } => Some(keys),
+        _ => None,
+    });
+    assert_eq!(removed, Some(["old".to_owned()].into()));
+}
+
+#[test]
 fn rule_03_nothing_is_written_while_aws_does_not_answer_the_tags() {
     let changed = with(|group| group.snapshot_retention = 9);
     let untold = Seen { tags: None, ..changed.clone() };
