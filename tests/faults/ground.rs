@@ -51,7 +51,8 @@ impl Ground {
     }
 }
 
-type Known = Arc<Mutex<HashMap<(String, String, String), Value>>>;
+/// By namespace, then by kind and name.
+type Known = Arc<Mutex<HashMap<String, HashMap<(&'static str, String), Arc<Value>>>>>;
 
 /// All objects of our kinds.
 pub struct Objects {
@@ -75,14 +76,17 @@ impl Objects {
                 loop {
                     match events.try_next().await {
                         Ok(Some(Event::Apply(object) | Event::InitApply(object))) => {
-                            let key = key(kind, &object);
-                            lock(&seen).insert((key.0.clone(), object.uid().unwrap_or_default()));
+                            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                            lock(&seen).insert((namespace.clone(), object.uid().unwrap_or_default()));
                             let mut value = serde_json::to_value(object).unwrap_or_default();
                             value["metadata"]["managedFields"] = Value::Null;
-                            lock(&known).insert(key, value);
+                            lock(&known).entry(namespace).or_default().insert((kind, name), Arc::new(value));
                         }
                         Ok(Some(Event::Delete(object))) => {
-                            lock(&known).remove(&key(kind, &object));
+                            let namespace = object.namespace().unwrap_or_default();
+                            if let Some(all) = lock(&known).get_mut(&namespace) {
+                                all.remove(&(kind, object.name_any()));
+                            }
                         }
                         Ok(None) => return,
                         // It begins again by itself.
@@ -95,8 +99,10 @@ impl Objects {
     }
 
     /// One of them.
-    pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
-        lock(&self.known).get(&(namespace.to_owned(), kind.to_owned(), name.to_owned())).cloned()
+    pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Arc<Value>> {
+        let known = lock(&self.known);
+        let mut all = known.get(namespace)?.iter();
+        all.find(|(key, _)| key.0 == kind && key.1 == name).map(|(_, object)| object.clone())
     }
 
     /// Whether an object of this uid has ever been in the namespace.
@@ -105,8 +111,13 @@ impl Objects {
     }
 
     /// All of a namespace.
-    pub fn all(&self, namespace: &str) -> Vec<Value> {
-        lock(&self.known).iter().filter(|(key, _)| key.0 == namespace).map(|(_, object)| object.clone()).collect()
+    pub fn all(&self, namespace: &str) -> Vec<Arc<Value>> {
+        lock(&self.known).get(namespace).into_iter().flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// Nobody asks for those of this namespace any more.
+    pub fn forget(&self, namespace: &str) {
+        lock(&self.known).remove(namespace);
     }
 }
 
@@ -116,10 +127,6 @@ impl Drop for Objects {
             watch.abort();
         }
     }
-}
-
-fn key(kind: &str, object: &DynamicObject) -> (String, String, String) {
-    (object.namespace().unwrap_or_default(), kind.to_owned(), object.name_any())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

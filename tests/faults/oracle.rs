@@ -103,7 +103,10 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
             Some(policy) => refuse(&format!("rule 2: deleted under {policy}, final snapshot: {last}")),
         }
     }
-    if let Some(tags) = there {
+    // As the operator has seen them last: it cannot know what somebody has done since.
+    if there.is_some()
+        && let Some(tags) = world.wire.last_tags(&arrival.object)
+    {
         match tags.get("showcore.io/uid") {
             Some(uid) if !world.ground.objects.ever(&world.namespace, uid) => {
                 refuse(&format!("rule 3: written to what belongs to {uid}"));
@@ -136,7 +139,7 @@ pub fn identifier(object: &Value) -> String {
 }
 
 /// The tags of the store of this name, if there is one.
-fn owner_tags(world: &World, store: &str) -> Option<BTreeMap<String, String>> {
+pub fn owner_tags(world: &World, store: &str) -> Option<BTreeMap<String, String>> {
     let question = json!({ "DBInstanceIdentifier": store });
     if let Ok(found) = world.account.execute("rds", REGION, "DescribeDBInstances", &question, "") {
         let tags = list(&found["DBInstances"][0]["TagList"]);

@@ -419,8 +419,12 @@ pub static ALL: &[Scenario] = &[
             &[
                 Crds(&[]),
                 Restart,
-                Apply(DATABASE),
-                Apply(THE_BUCKET),
+                Apply(database!(
+                    ", tags: {team: core}, logExports: [postgresql], performanceInsights: {enabled: true}"
+                )),
+                Apply(bucket!(
+                    ", purpose: Backups, cors: [{allowedOrigins: ['https://app.example.com'], allowedMethods: [GET]}], lifecycle: [{id: old, expirationDays: 30}]"
+                )),
                 Await(DB, "shop", Settled),
                 Await(BUCKET, "shop", Settled),
             ],

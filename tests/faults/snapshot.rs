@@ -36,6 +36,9 @@ pub async fn take(world: &World) -> anyhow::Result<Value> {
         "s3": s3(world),
     });
     if missing {
+        for secret in state["secrets"].as_object_mut().into_iter().flatten() {
+            secret.1["owners"] = Value::Null;
+        }
         state["rds"]["groups"] = Value::Null;
         state["elasticache"]["parameters"] = Value::Null;
     }
@@ -44,6 +47,11 @@ pub async fn take(world: &World) -> anyhow::Result<Value> {
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
         text = text.replace(uid, &format!("UID-OF-{}", name(object)));
     }
+    Ok(serde_json::from_str(&general(text))?)
+}
+
+/// A text without times, ids and names that AWS or Kubernetes generates.
+pub fn general(mut text: String) -> String {
     static GENERATED: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
         let regex = |pattern| Regex::new(pattern).expect("a regular expression");
         [
@@ -61,7 +69,7 @@ pub async fn take(world: &World) -> anyhow::Result<Value> {
     for (pattern, instead) in GENERATED.iter() {
         text = pattern.replace_all(&text, *instead).into_owned();
     }
-    Ok(serde_json::from_str(&text)?)
+    text
 }
 
 /// Where two states differ: a path, and both sides.

@@ -62,6 +62,8 @@ struct State {
     last_write: Option<Instant>,
     /// Reads of AWS since the last write, by object.
     looks: HashMap<String, u32>,
+    /// The tags of a store as they were when the operator looked at it last.
+    tags: HashMap<String, BTreeMap<String, String>>,
     answers: HashMap<(String, String), Response<Bytes>>,
     stale: HashMap<(String, String), (Response<Bytes>, u32)>,
     broken: Vec<String>,
@@ -141,6 +143,11 @@ impl Wire {
     /// Something happened that must not.
     pub fn breaks(&self, what: &str) {
         self.lock().broken.push(what.to_owned());
+    }
+
+    /// The tags of this store as they were when the operator looked at it last.
+    pub fn last_tags(&self, store: &str) -> Option<BTreeMap<String, String>> {
+        self.lock().tags.get(store).cloned()
     }
 
     /// Whether this is the first time that something is denied.
@@ -307,7 +314,11 @@ impl Wire {
             if let Some(old) = self.lock().stale_answer(&key) {
                 return Outcome::Answered(old);
             }
+            let tags = TAGGED.contains(&arrival.call.as_str()).then(|| oracle::owner_tags(world, &arrival.object));
             let answer = execute.await;
+            if let Some(Some(tags)) = tags {
+                self.lock().tags.insert(arrival.object.clone(), tags);
+            }
             if let Some(answer) = &answer {
                 self.lock().answers.insert(key, answer.clone());
             }
@@ -317,7 +328,15 @@ impl Wire {
         let mut broken = oracle::forbidden(world, arrival).await;
         let answer = execute.await;
         broken.extend(oracle::exposed(world).difference(&before).map(|what| format!("{}: {what}", arrival.call)));
-        self.lock().broken.extend(broken);
+        let mut state = self.lock();
+        state.broken.extend(broken);
+        if arrival.call.ends_with(":AddTagsToResource")
+            && let Some(tags) = oracle::owner_tags(world, &arrival.object)
+        {
+            // What follows in the same plan is sent to what it has just tagged.
+            state.tags.insert(arrival.object.clone(), tags);
+        }
+        drop(state);
         Outcome::of(answer)
     }
 }
@@ -404,6 +423,9 @@ impl Hook for Wire {
         self.met(arrival, execute).boxed()
     }
 }
+
+/// The call that answers a store's tags.
+const TAGGED: [&str; 3] = ["rds:DescribeDBInstances", "elasticache:ListTagsForResource", "s3:GetBucketTagging"];
 
 /// The call that each look at a store begins with.
 const LOOKS: [&str; 3] = ["rds:DescribeDBInstances", "elasticache:DescribeReplicationGroups", "s3:GetBucketTagging"];

@@ -41,8 +41,8 @@ pub const KINDS: [(&str, &str); 3] = [
 /// How long a state is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a state is looked for, and how far the account's clock goes on meanwhile.
-const LOOK: Duration = Duration::from_millis(25);
-const STEP: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(40);
+const STEP: Duration = Duration::from_secs(90);
 
 /// One case's world.
 pub struct World {
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// An object as the watch last told it.
-    pub fn object(&self, kind: &str, name: &str) -> Option<Value> {
+    pub fn object(&self, kind: &str, name: &str) -> Option<Arc<Value>> {
         self.ground.objects.get(&self.namespace, kind, name)
     }
 
@@ -224,6 +224,7 @@ impl World {
             running.kill().await;
         }
         self.account.set_hook(None);
+        self.ground.objects.forget(&self.namespace);
     }
 
     /// A second operator, which does what there is to do; waited for at most so long as a held request lasts.
@@ -249,7 +250,7 @@ impl World {
     }
 
     fn reached(&self, kind: &str, name: &str, goal: Goal) -> bool {
-        goal.reached(self.object(kind, name).as_ref())
+        goal.reached(self.object(kind, name).as_deref())
     }
 
     /// Waits, while the account's clock goes on, but not longer than this. Whether it came to it.
@@ -315,7 +316,9 @@ impl World {
             return;
         }
         let world = self.clone();
-        let never_ready = self.was_ready.get().is_none();
+        // What makes a store: the calls of a bucket's creation are many.
+        let makes = arrival.call.starts_with("s3:") || arrival.call.contains(":Create");
+        let never_ready = makes && self.was_ready.get().is_none();
         tokio::spawn(async move {
             let all = || world.ground.objects.all(&world.namespace);
             let said = || all().iter().any(|object| object.to_string().contains("\"AccessDenied\""));
@@ -437,7 +440,7 @@ impl World {
                 if !self.until(PATIENCE, || self.reached(kind, name, *goal)).await {
                     anyhow::bail!(
                         "waited {PATIENCE:?} for {kind} {name}: {goal:?}\n{:#}",
-                        self.object(kind, name).unwrap_or_default()["status"]
+                        self.object(kind, name).as_deref().unwrap_or(&Value::Null)["status"]
                     );
                 }
             }

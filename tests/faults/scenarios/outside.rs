@@ -23,8 +23,18 @@ pub fn edit_database(world: &World) {
     rds(world, "ModifyDBInstance", &changes);
 }
 
+/// Whether the object knows AWS's own id of its store: before, the tags are all that tells whose it is.
+fn pinned(world: &World, kind: &str) -> bool {
+    let object = world.object(kind, "shop");
+    let pin = object.as_ref().and_then(|object| object["metadata"]["annotations"]["showcore.io/resource"].as_str());
+    pin.and_then(|pin| serde_json::from_str::<serde_json::Value>(pin).ok()).is_some_and(|pin| pin["id"].is_string())
+}
+
 /// Takes the owner tags off a database.
 pub fn untag_database(world: &World) {
+    if !pinned(world, "ShowCoreDatabase") {
+        return;
+    }
     let found = rds(world, "DescribeDBInstances", &json!({ "DBInstanceIdentifier": "shop" }));
     let arn = &found["DBInstances"][0]["DBInstanceArn"];
     rds(world, "RemoveTagsFromResource", &json!({ "ResourceName": arn, "TagKeys": OWNER }));
@@ -43,6 +53,9 @@ pub fn edit_cache(world: &World) {
 
 /// Takes the owner tags off a cache.
 pub fn untag_cache(world: &World) {
+    if !pinned(world, "ShowCoreCache") {
+        return;
+    }
     world.account.elasticache().with_group(REGION, "shop", |group| {
         for tag in OWNER {
             group.tags.remove(tag);
