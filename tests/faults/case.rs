@@ -62,6 +62,13 @@ impl fmt::Display for Case {
     }
 }
 
+/// What AWS answers to a look at what is not there.
+const NOT_FOUND: [(&str, &str); 3] = [
+    ("rds:DescribeDBInstances", "DBInstanceNotFound"),
+    ("elasticache:DescribeReplicationGroups", "ReplicationGroupNotFoundFault"),
+    ("s3:GetBucketTagging", "NoSuchBucket"),
+];
+
 /// How often the same request is tried in a case of its own: later ones are like the second.
 const TRIED: u32 = 2;
 
@@ -123,6 +130,10 @@ fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
             kinds.extend([Kind::KilledBefore, Kind::KilledAnswered]);
             kinds.extend([failed("InternalError", 500, 3), Kind::Unreached { times: 1 }]);
             kinds.extend([Kind::HalfAnswered, Kind::Garbled]);
+            // Once is not to be believed.
+            kinds.extend(
+                NOT_FOUND.iter().filter(|(call, _)| *call == met.point.call).map(|(_, code)| failed(code, 404, 1)),
+            );
         }
         (Side::Kubernetes, true) => {
             kinds.extend([Kind::KilledBefore, Kind::KilledSent, Kind::KilledAnswered]);
@@ -149,7 +160,7 @@ pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
     // A request that fails is tried three times by the SDK, and again by the next passes.
     let tries = |fault: &Fault| match fault.kind {
         // Tried again, with backoff, for as long as it lasts.
-        Kind::Denied => 40,
+        Kind::Denied => 25,
         // All that is done may have to be undone, and done again.
         Kind::Meanwhile(_) => 2 * clean + 3,
         // Another does the same.

@@ -105,6 +105,7 @@ impl Kind {
             Self::Unreached { .. } | Self::HalfAnswered | Self::Garbled | Self::Silent => 3,
             Self::Throttled(_) => 4,
             Self::Stale(_) => 5,
+            Self::Failed { status: 404, .. } => 5,
             Self::Denied => 6,
             Self::HeldBack => 8,
             Self::Gone | Self::HalfLine | Self::SilentWatch => 9,

@@ -120,6 +120,28 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
     broken
 }
 
+/// Stores that carry the owner tags of an object that is no longer there: nobody would ever delete them.
+pub async fn orphans(world: &World) -> Vec<String> {
+    let mut uids = BTreeSet::new();
+    for (kind, _) in KINDS {
+        let all = objects::list(&world.client(), &world.namespace, kind).await.unwrap_or_default();
+        uids.extend(all.iter().map(|object| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned()));
+    }
+    let instances = world.account.execute("rds", REGION, "DescribeDBInstances", &json!({}), "").unwrap_or_default();
+    let mut stores: Vec<String> = list(&instances["DBInstances"])
+        .map(|instance| instance["DBInstanceIdentifier"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    stores.extend(world.account.elasticache().groups(REGION).map(|group| group.id.clone()));
+    stores.extend(world.sim().s3().of(world.account.id()).map(|(name, _)| name.to_owned()));
+    stores.sort();
+    stores.dedup();
+    let orphan = |store: &String| {
+        let uid = owner_tags(world, store)?.remove("showcore.io/uid")?;
+        (!uids.contains(&uid)).then(|| format!("rule 6: {store} is in AWS, and its object is gone"))
+    };
+    stores.iter().filter_map(orphan).collect()
+}
+
 /// The object of our kinds that means this store, asked afresh.
 async fn owner_of(world: &World, store: &str) -> Option<Value> {
     for (kind, _) in KINDS {

@@ -208,6 +208,8 @@ async fn clean(ground: &Arc<Ground>, scenario: &'static Scenario, more: &[&'stat
         let steps: Vec<_> = scenario.steps.iter().chain(more.iter().copied()).collect();
         story(&world, &[], &steps).await?;
         let end = snapshot::take(&world).await?;
+        let orphans = oracle::orphans(&world).await;
+        anyhow::ensure!(orphans.is_empty(), "{}", orphans.join(", "));
         anyhow::Ok(Clean { seen: world.wire.seen(), end })
     };
     let result = run.await;
@@ -300,6 +302,7 @@ async fn tried(ground: &Arc<Ground>, known: &Known, case: &Case) -> anyhow::Resu
         wrong.extend(oracle::secrets(&seen, &world.logged()));
         let intruded = intrusion.map(|_| expected);
         wrong.extend(oracle::budget(&seen, &intruded.unwrap_or(&known.clean).seen, &case.faults));
+        wrong.extend(oracle::orphans(&world).await);
         wrong.extend(world.written_elsewhere().iter().map(|call| format!("{call} in another account")));
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         anyhow::Ok(())

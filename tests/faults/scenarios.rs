@@ -351,6 +351,20 @@ pub static ALL: &[Scenario] = &[
         ],
     ),
     scenario(
+        "change-taken-back",
+        &[Apply(object!("ShowCoreCache", "shop", "engineVersion: '7.1'")), Await(CACHE, "shop", Settled)],
+        &[
+            Apply(object!(
+                "ShowCoreCache",
+                "shop",
+                "engineVersion: '7.1', maintenance: {window: 'mon:05:00-sun:05:00'}"
+            )),
+            Await(CACHE, "shop", Says("Pending", "Refused")),
+            Apply(object!("ShowCoreCache", "shop", "engineVersion: '7.1'")),
+            Await(CACHE, "shop", Settled),
+        ],
+    ),
+    scenario(
         "bucket-half-way",
         &[],
         &[

@@ -67,21 +67,19 @@ async fn walk(ground: &Arc<Ground>, kind: &'static str, changes: &[Change]) -> a
 
 async fn along(world: &Arc<World>, kind: &'static str, changes: &[Change]) -> anyhow::Result<()> {
     let mut spec = first(kind);
-    anyhow::ensure!(apply(world, kind, &spec).await?.is_ok(), "the first spec is refused");
-    let mut before = come_to_rest(world, kind).await?;
+    let first = apply(world, kind, &spec).await?.map_err(anyhow::Error::msg)?;
+    let mut before = come_to_rest(world, kind, first).await?;
     for change in changes {
         let mut next = spec.clone();
         set(&mut next, &change.path, change.value.clone());
         let after = step(world, kind, change, &next).await.map_err(|error| anyhow::anyhow!("{change:?}: {error:#}"))?;
         let Some(after) = after else { continue };
         // And back again, which may be refused: some ways lead one way only.
-        if apply(world, kind, &spec).await?.is_ok() {
-            let back = come_to_rest(world, kind).await?;
+        if let Ok(generation) = apply(world, kind, &spec).await? {
+            let back = come_to_rest(world, kind, generation).await?;
             same(&before, &back).map_err(|error| anyhow::anyhow!("{change:?} and back: {error}"))?;
-            if apply(world, kind, &next).await?.is_err() {
-                continue;
-            }
-            come_to_rest(world, kind).await?;
+            let Ok(again) = apply(world, kind, &next).await? else { continue };
+            come_to_rest(world, kind, again).await?;
         }
         (spec, before) = (next, after);
     }
@@ -90,19 +88,22 @@ async fn along(world: &Arc<World>, kind: &'static str, changes: &[Change]) -> an
 
 /// Where a change leads: nowhere if it was refused.
 async fn step(world: &Arc<World>, kind: &'static str, change: &Change, next: &Value) -> anyhow::Result<Option<Value>> {
-    if let Err(refusal) = apply(world, kind, next).await? {
-        let names = change.path.split('.').any(|part| refusal.contains(part));
-        anyhow::ensure!(names, "the refusal does not name the field: {refusal}");
-        return Ok(None);
-    }
-    let rest = come_to_rest(world, kind).await?;
+    let generation = match apply(world, kind, next).await? {
+        Ok(generation) => generation,
+        Err(refusal) => {
+            let names = change.path.split('.').any(|part| refusal.contains(part));
+            anyhow::ensure!(names, "the refusal does not name the field: {refusal}");
+            return Ok(None);
+        }
+    };
+    let rest = come_to_rest(world, kind, generation).await?;
     if rest["told"] == true {
         return Ok(Some(rest));
     }
     let fresh = World::start(&world.ground, &WALK, false, true).await?;
     let result = async {
-        anyhow::ensure!(apply(&fresh, kind, next).await?.is_ok(), "a fresh object of this spec is refused");
-        come_to_rest(&fresh, kind).await
+        let generation = apply(&fresh, kind, next).await?.map_err(anyhow::Error::msg)?;
+        come_to_rest(&fresh, kind, generation).await
     };
     let expected = result.await;
     fresh.end().await;
@@ -123,7 +124,8 @@ fn same(expected: &Value, seen: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn apply(world: &Arc<World>, kind: &str, spec: &Value) -> anyhow::Result<Result<(), String>> {
+/// The generation that the object has then, or why it was refused.
+async fn apply(world: &Arc<World>, kind: &str, spec: &Value) -> anyhow::Result<Result<i64, String>> {
     let manifest =
         json!({ "apiVersion": "showcore.io/v1alpha1", "kind": kind, "metadata": { "name": "shop" }, "spec": spec });
     let mut params = PatchParams::apply("user").force();
@@ -131,7 +133,7 @@ async fn apply(world: &Arc<World>, kind: &str, spec: &Value) -> anyhow::Result<R
     let api = objects::api(&world.client(), &world.namespace, kind);
     world.wire.stirred();
     match api.patch("shop", &params, &Patch::Apply(&manifest)).await {
-        Ok(_) => Ok(Ok(())),
+        Ok(object) => Ok(Ok(object.metadata.generation.unwrap_or_default())),
         Err(kube::Error::Api(status)) if status.is_invalid() || status.code == 400 || status.code == 500 => {
             Ok(Err(status.message.clone()))
         }
@@ -140,10 +142,10 @@ async fn apply(world: &Arc<World>, kind: &str, spec: &Value) -> anyhow::Result<R
 }
 
 /// What the object says once nothing happens any more: what of it is ours to compare.
-async fn come_to_rest(world: &Arc<World>, kind: &str) -> anyhow::Result<Value> {
+async fn come_to_rest(world: &Arc<World>, kind: &str, generation: i64) -> anyhow::Result<Value> {
     let rests = |object: &Value| {
         let is = |type_: &str| harness::condition(object, type_);
-        let current = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        let current = object["status"]["observedGeneration"] == generation;
         current && is("Reconciling").is_empty() && (told(object) || (is("Ready"), is("Drifted")) == ("True", "False"))
     };
     let there = || world.object(kind, "shop").is_some_and(|object| rests(&object));

@@ -330,6 +330,8 @@ impl World {
             if never_ready && all().iter().any(|object| ready(object) && denied(object)) {
                 world.wire.breaks("an object is Ready though a call of its creation was denied");
             }
+            // For a while: what is tried again at once is tried very often now.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
             world.wire.heal();
         });
     }
