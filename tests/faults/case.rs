@@ -160,7 +160,7 @@ pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
     // A request that fails is tried three times by the SDK, and again by the next passes.
     let tries = |fault: &Fault| match fault.kind {
         // Tried again, with backoff, for as long as it lasts.
-        Kind::Denied => 25,
+        Kind::Denied => 0,
         // All that is done may have to be undone, and done again.
         Kind::Meanwhile(_) => 2 * clean + 3,
         // Another does the same.
