@@ -40,16 +40,19 @@ pub struct Arguments {
     /// Of --sample and --pairs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Runs cases of two faults, drawn by the seed, for so many minutes.
-    #[arg(long, value_name = "MINUTES")]
-    pairs: Option<u64>,
+    /// Runs so many cases of two faults each, drawn by the seed.
+    #[arg(long, value_name = "N")]
+    pairs: Option<usize>,
+    /// Begins no more cases after so many minutes, and says how many were left.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Walks so many times through the specs of each kind, as the CRDs' schemas suggest them.
     #[arg(long, value_name = "N")]
     walks: Option<u32>,
     /// Only scenarios with one of these in their names.
     scenarios: Vec<String>,
     /// How many cases run at a time.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 10)]
     at_once: usize,
     /// Says of each case how long it took.
     #[arg(long)]

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// Between two looks at a quiet store.
-pub const POLL: Duration = Duration::from_millis(150);
+pub const POLL: Duration = Duration::from_millis(350);
 
 /// How an operator is started.
 #[derive(Clone)]

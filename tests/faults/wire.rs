@@ -120,10 +120,10 @@ impl Wire {
         state.looks.clear();
     }
 
-    /// Whether all faults have happened.
-    pub fn all_met(&self) -> bool {
+    /// Whether the faults have happened: of a pair the one may keep the other from it.
+    pub fn met_any(&self) -> bool {
         let state = self.lock();
-        state.met as usize >= state.armed.len() && state.happening == 0
+        (state.met > 0 || state.armed.is_empty()) && state.happening == 0
     }
 
     /// What was seen so far.

@@ -176,14 +176,15 @@ impl World {
         let kubeconfig = self.folder.path().join("kubeconfig");
         self.proxy.write_kubeconfig(&kubeconfig)?;
         let mut arguments: Vec<std::ffi::OsString> =
-            ["--poll-interval", "150ms", "--backoff-min", "20ms", "--backoff-max", "500ms"].map(Into::into).into();
+            ["--poll-interval", "350ms", "--backoff-min", "20ms", "--backoff-max", "500ms"].map(Into::into).into();
         if elected {
             let lease =
                 ["--leader-elect", "--lease-duration", "2s", "--lease-renew-deadline", "1s", "--lease-retry", "200ms"];
             arguments.extend(lease.map(Into::into));
         }
         Ok(OperatorOptions {
-            binary: env!("CARGO_BIN_EXE_showcore-operator").into(),
+            binary: harness::operator::built_binary()
+                .unwrap_or_else(|_| env!("CARGO_BIN_EXE_showcore-operator").into()),
             kubeconfig,
             namespace: self.namespace.clone(),
             cluster_id: "faults".to_owned(),
@@ -521,7 +522,7 @@ impl World {
             Step::Await(kind, name, goal) => self.reached(kind, name, *goal),
             _ => true,
         };
-        let rests = || goals.iter().all(reached) && self.wire.quiet(&stores(), 2 * POLL);
+        let rests = || goals.iter().all(reached) && self.wire.quiet(&stores(), POLL);
         if self.until(PATIENCE, rests).await {
             return Ok(());
         }
