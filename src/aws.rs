@@ -322,7 +322,7 @@ mod tests {
     impl HttpConnector for Endless {
         fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
             let more = futures::stream::repeat_with(|| {
-                Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(&[b' '; 1 << 16])))
+                Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(&[b' '; 1 << 14])))
             });
             let body = SdkBody::from_body_1_x(StreamBody::new(more));
             HttpConnectorFuture::new(ready(Ok(HttpResponse::new(200.try_into().unwrap(), body))))

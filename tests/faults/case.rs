@@ -1,6 +1,6 @@
 //! Cases: a scenario, and what goes wrong in it. They are derived from the trace of a clean run.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use crate::{
     kind::{Kind, Side},
@@ -170,15 +170,4 @@ pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
         _ => 3,
     };
     met.min(12) + faults.iter().map(tries).sum::<u32>()
-}
-
-/// How many cases of each row.
-pub fn count_rows(cases: &[Case]) -> BTreeMap<u8, usize> {
-    let mut rows = BTreeMap::new();
-    for case in cases {
-        for fault in &case.faults {
-            *rows.entry(fault.kind.row()).or_default() += 1;
-        }
-    }
-    rows
 }

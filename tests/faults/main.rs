@@ -54,6 +54,9 @@ pub struct Arguments {
     /// How many cases run at a time.
     #[arg(long, default_value_t = 10)]
     at_once: usize,
+    /// Writes the table into docs/reliability.md. A run of all cases does so anyway.
+    #[arg(long)]
+    write: bool,
     /// Says of each case how long it took.
     #[arg(long)]
     verbose: bool,

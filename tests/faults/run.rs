@@ -95,6 +95,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
         .enumerate()
         .flat_map(|(n, known)| case::derive(known.scenario, &known.trace).into_iter().map(move |case| (n, case)))
         .collect();
+    let known_cases = all.len();
     eprintln!("{} scenarios, {} cases ({:.0?})", known.len(), all.len(), begun.elapsed());
     if arguments.list {
         for (_, case) in &all {
@@ -136,6 +137,19 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
     }
     drop(done);
     println!("{}", table.render());
+    let all =
+        arguments.cases.is_empty() && arguments.scenarios.is_empty() && arguments.sample.or(arguments.pairs).is_none();
+    if arguments.write || (all && arguments.minutes.is_none()) {
+        let said = format!(
+            "`cargo faults {}`: {} cases of {known_cases}, {} failed, {:.0} minutes, {} at a time.",
+            std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+            table.cases(),
+            table.failed(),
+            begun.elapsed().as_secs_f64() / 60.0,
+            arguments.at_once
+        );
+        table.write(&said)?;
+    }
     if table.cases() < drawn {
         println!("{} cases were left when the time was over", drawn - table.cases());
     }
@@ -161,7 +175,7 @@ async fn walked(ground: &Arc<Ground>, walks: u32, seed: u64) -> anyhow::Result<u
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    text.lines().map(|line| ["    ", line, "\n"].concat()).collect()
 }
 
 fn select(arguments: &Arguments, mut all: Vec<(usize, Case)>) -> anyhow::Result<Vec<(usize, Case)>> {
@@ -266,8 +280,7 @@ async fn story(world: &Arc<World>, faults: &[case::Fault], steps: &[&'static Ste
         world.perform(step).await?;
         world.wire.next_phase();
     }
-    let goals: Vec<_> = steps[goals..].iter().copied().collect();
-    world.rest(&goals).await
+    world.rest(&steps[goals..]).await
 }
 
 /// A case whose fault has not happened proves nothing.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::world::World;
 
 /// What users do to the operator's objects, and others to its stores; and where it must come to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name in the lines of its cases.
     pub name: &'static str,

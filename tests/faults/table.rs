@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
+use anyhow::Context;
+
 use crate::case::Case;
+
+/// Between these lines of docs/reliability.md.
+const BEGINS: &str = "<!-- the table begins -->";
+const ENDS: &str = "<!-- the table ends -->";
 
 /// What became of the cases.
 #[derive(Debug, Default)]
@@ -35,6 +41,16 @@ impl Table {
     /// How many of them failed.
     pub fn failed(&self) -> usize {
         self.cells.values().map(|cell| cell.failed).sum()
+    }
+
+    /// Writes it into the page, under what is said of it.
+    pub fn write(&self, said: &str) -> anyhow::Result<()> {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+        let text = std::fs::read_to_string(&page)?;
+        let (before, rest) = text.split_once(BEGINS).context("docs/reliability.md has no table")?;
+        let (_, after) = rest.split_once(ENDS).context("the table in docs/reliability.md has no end")?;
+        std::fs::write(page, format!("{before}{BEGINS}\n{said}\n\n{}{ENDS}{after}", self.render()))?;
+        Ok(())
     }
 
     /// As Markdown.

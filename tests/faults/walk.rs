@@ -248,7 +248,7 @@ fn leaves(path: &str, schema: &Value, found: &mut Vec<(String, Value)>) {
     match schema["properties"].as_object() {
         Some(properties) => {
             for (name, inner) in properties {
-                leaves(&format!("{path}.{name}").trim_start_matches('.').to_owned(), inner, found);
+                leaves(format!("{path}.{name}").trim_start_matches('.'), inner, found);
             }
         }
         None => found.push((path.to_owned(), schema.clone())),
@@ -257,10 +257,14 @@ fn leaves(path: &str, schema: &Value, found: &mut Vec<(String, Value)>) {
 
 /// At a schema's limits, past them, and of another type.
 fn limits(schema: &Value) -> Vec<Value> {
-    let number = |name: &str| schema[name].as_f64().map(|number| json!(number.round() as i64));
-    let past = |name: &str, by: i64| schema[name].as_f64().map(|number| json!(number.round() as i64 + by));
+    // A schema's limits are fractions; those of whole numbers are small.
+    let past = |name: &str, by: f64| {
+        let number: i64 = format!("{:.0}", schema[name].as_f64()? + by).parse().ok()?;
+        Some(json!(number))
+    };
+    let number = |name: &str| past(name, 0.0);
     match schema["type"].as_str() {
-        Some("integer") => [number("minimum"), number("maximum"), past("minimum", -1), past("maximum", 1)]
+        Some("integer") => [number("minimum"), number("maximum"), past("minimum", -1.0), past("maximum", 1.0)]
             .into_iter()
             .flatten()
             .chain([json!("seven"), json!(true)])

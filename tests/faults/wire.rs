@@ -68,7 +68,6 @@ struct State {
     stale: HashMap<(String, String), (Response<Bytes>, u32)>,
     broken: Vec<String>,
     recent: Vec<String>,
-    requests: usize,
 }
 
 /// What a case's wire has seen in the end.
@@ -85,8 +84,6 @@ pub struct Seen {
     pub passwords: Vec<String>,
     /// What no request may ever do, done.
     pub broken: Vec<String>,
-    /// All requests.
-    pub requests: usize,
 }
 
 impl Wire {
@@ -136,7 +133,6 @@ impl Wire {
             written: state.written.clone(),
             passwords: state.passwords.clone(),
             broken: state.broken.clone(),
-            requests: state.requests,
         }
     }
 
@@ -246,7 +242,7 @@ impl Wire {
                 self.pass(world, arrival, execute).await
             }
             Kind::Denied => {
-                world.told_so(arrival).await;
+                world.told_so(arrival);
                 refused("AccessDenied", 403)
             }
             Kind::Written => {
@@ -344,7 +340,6 @@ impl Wire {
 impl State {
     /// Counts it, and says which fault happens to it, and whether the operator is killed before.
     fn arrives(&mut self, arrival: &Arrival) -> (Option<Kind>, bool) {
-        self.requests += 1;
         self.recent.push(format!("{} {}", arrival.call, arrival.object));
         let side = Side::of(&arrival.call);
         if LOOKS.contains(&arrival.call.as_str()) {

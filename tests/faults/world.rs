@@ -39,7 +39,7 @@ pub const KINDS: [(&str, &str); 3] = [
     ("ShowCoreBucket", "showcorebuckets"),
 ];
 /// How long a state is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a state is looked for, and how far the account's clock goes on meanwhile.
 const LOOK: Duration = Duration::from_millis(40);
 const STEP: Duration = Duration::from_secs(90);
@@ -203,7 +203,9 @@ impl World {
         let died = {
             let mut crew = self.crew.lock().await;
             if self.as_process {
-                (!crew.process.is_empty()).then(|| crew.process.remove(0)).map(Operator::kill);
+                if !crew.process.is_empty() {
+                    crew.process.remove(0).kill();
+                }
                 None
             } else {
                 let at = crew.inside.iter().position(Running::leads).unwrap_or(0);
@@ -312,7 +314,7 @@ impl World {
     }
 
     /// Waits until the object of a denied call says that it was denied, then lets it be.
-    pub async fn told_so(self: &Arc<Self>, arrival: &Arrival) {
+    pub fn told_so(self: &Arc<Self>, arrival: &Arrival) {
         if !self.wire.denied_first(arrival) {
             return;
         }
@@ -376,7 +378,8 @@ impl World {
     pub async fn kill_before_an_old_list(&self) {
         {
             let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-            lists.due = lists.before.clone();
+            let before = lists.before.clone();
+            lists.due = before;
         }
         self.kill().await;
     }

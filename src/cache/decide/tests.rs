@@ -305,7 +305,7 @@ fn rule_03_tags_that_cannot_be_read_mean_waiting() {
 #[test]
 fn what_a_call_puts_there_is_ours_before_it_is_seen_and_goes_when_it_leaves_the_spec() {
     let mut object = applied();
-    object.spec.tags = map(&[("old", "y")]).into();
+    object.spec.tags = map(&[("old", "y")]);
     let created = decided(&object, &Seen { secret: secret("s1", connection_of(None)), ..nothing() });
     let record = created.facts.applied.expect("it is recorded before the call is sent");
     assert_eq!(record.get("tags.old").map(String::as_str), Some(decision::BEING_SET));

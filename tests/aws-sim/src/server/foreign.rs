@@ -21,22 +21,21 @@ pub(super) async fn answer(upstream: &dyn Upstream, incomer: &Incomer, mut parts
         tokio::time::sleep(fault.wait()).await;
     }
     let head = parts.method == http::Method::HEAD;
-    let response = match fault.as_ref().and_then(|fault| fault.refusal(service)) {
-        Some((error, status)) => refused(service, &parts, &operation, error, status),
-        None => {
-            let forwarded = Forwarded {
-                service: service.to_owned(),
-                region: incomer.scope.region.clone(),
-                access_key: incomer.scope.access_key.clone(),
-                account: incomer.account.id().to_owned(),
-                operation: operation.clone(),
-                parts,
-                body,
-            };
-            match upstream.send(forwarded).await {
-                Ok(response) => response.map(Body::from),
-                Err(why) => plain(StatusCode::BAD_GATEWAY, why),
-            }
+    let response = if let Some((error, status)) = fault.as_ref().and_then(|fault| fault.refusal(service)) {
+        refused(service, &parts, &operation, error, status)
+    } else {
+        let forwarded = Forwarded {
+            service: service.to_owned(),
+            region: incomer.scope.region.clone(),
+            access_key: incomer.scope.access_key.clone(),
+            account: incomer.account.id().to_owned(),
+            operation: operation.clone(),
+            parts,
+            body,
+        };
+        match upstream.send(forwarded).await {
+            Ok(response) => response.map(Body::from),
+            Err(why) => plain(StatusCode::BAD_GATEWAY, why),
         }
     };
     let lost = matches!(fault, Some(FaultKind::AnswerLost));

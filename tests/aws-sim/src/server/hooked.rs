@@ -33,13 +33,13 @@ pub(super) async fn answer(hook: &dyn Hook, front: Front, incomer: Incomer, mut 
         Outcome::Refused { code, status, message } => {
             Ok(foreign::refused(&service, &request, &operation, AwsError::new(&code, message), status))
         }
-        Outcome::Half(answer) => Ok(answer.map(half)),
+        Outcome::Half(answer) => Ok(answer.map(|body| half(&body))),
         Outcome::Cut => Err(AnswerLost),
     }
 }
 
 /// A body that breaks off in the middle.
-fn half(body: Bytes) -> Body {
+fn half(body: &Bytes) -> Body {
     let first = body.slice(..body.len() / 2);
     let frames = [Ok(Frame::data(first)), Err(std::io::Error::other("the wire is cut, as a test demands"))];
     Body::http_body_unsync(StreamBody::new(futures::stream::iter(frames)))
