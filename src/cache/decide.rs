@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Group, Seen, ShowCoreCacheSpec};
 use crate::{
+    conditions::CREDENTIALS,
     decision::{
         self, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Step as _, Verdict,
         awaiting_window, being_set, waiting_for_aws,
@@ -82,6 +83,11 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         Ok(steps) => steps,
         Err(stalled) => return decision(stalled),
     };
+    let tags = wanted.tags(&spec.tags);
+    let mut applied = being_set(TAGS.name, tags.keys().map(String::as_str));
+    applied.extend(being_set(LOGS.name, spec.log_delivery.iter().map(|delivery| delivery.log_type.name())));
+    // The call carries this Secret's token.
+    applied.extend(authenticates(wanted).then(|| (CREDENTIALS.to_owned(), secret_uid.clone())));
     steps.push(Step::Create(Box::new(CreateGroup {
         engine: spec.engine.name(),
         engine_version: spec.engine_version.clone(),
@@ -100,9 +106,6 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         tags: wanted.tags(&spec.tags),
     })));
     let mut decision = decision(verdict).with_steps(steps);
-    let tags = wanted.tags(&spec.tags);
-    let mut applied = being_set(TAGS.name, tags.keys().map(String::as_str));
-    applied.extend(being_set(LOGS.name, spec.log_delivery.iter().map(|delivery| delivery.log_type.name())));
     decision.facts.applied = Some(applied);
     decision
 }

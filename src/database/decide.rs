@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Availability, Instance, Seen, ShowCoreDatabaseSpec, StorageType, observe::own_group_name};
 use crate::{
+    conditions::CREDENTIALS,
     decision::{
         self, BEING_SET, Comparison, Decision, Encrypted, Facts, LookAgain, Sighting, Standing, Verdict,
         awaiting_window, being_set, waiting_for_aws,
@@ -79,6 +80,13 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         Ok(steps) => steps,
         Err(stalled) => return Decision::rest(stalled, Encrypted::Unknown, facts),
     };
+    let tags = wanted.tags(&spec.tags);
+    let mut applied = being_set(TAGS.name, tags.keys().map(String::as_str));
+    // The call carries this Secret's password.
+    applied.insert(CREDENTIALS.to_owned(), secret_uid.clone());
+    applied.extend(being_set(LOG_EXPORTS.name, spec.log_exports.iter().map(|log| log.name())));
+    applied.extend(spec.storage.max_size_gib.map(|_| (MAX_SIZE.name.to_owned(), BEING_SET.to_owned())));
+    facts.applied = Some(applied);
     steps.push(Step::Create(Box::new(CreateInstance {
         engine_version: spec.engine_version.clone(),
         class: spec.instance_class.clone(),
@@ -104,11 +112,6 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         insights: spec.performance_insights.enabled.then_some(spec.performance_insights.retention_days),
         tags: wanted.tags(&spec.tags),
     })));
-    let tags = wanted.tags(&spec.tags);
-    let mut applied = being_set(TAGS.name, tags.keys().map(String::as_str));
-    applied.extend(being_set(LOG_EXPORTS.name, spec.log_exports.iter().map(|log| log.name())));
-    applied.extend(spec.storage.max_size_gib.map(|_| (MAX_SIZE.name.to_owned(), BEING_SET.to_owned())));
-    facts.applied = Some(applied);
     Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(steps)
 }
 

@@ -13,6 +13,9 @@ use crate::{
     world::{KINDS, REGION, World},
 };
 
+/// What puts tags on and takes them off.
+const TAGGING: [&str; 3] = ["AddTagsToResource", "RemoveTagsFromResource", "DeleteBucketTagging"];
+
 /// A word in every error of AWS's that a case orders. AWS's own text is never shown (rule 11).
 pub const PLANTED: &str = "sg-0planted0secret";
 
@@ -111,7 +114,7 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
             Some(uid) if !world.ground.objects.ever(&world.namespace, uid) => {
                 refuse(&format!("rule 3: written to what belongs to {uid}"));
             }
-            None if operation != "AddTagsToResource" && !world.adopts() => {
+            None if !TAGGING.contains(&operation) && !world.adopts() => {
                 refuse("rule 3: written to what carries no owner's tags");
             }
             _ => {}

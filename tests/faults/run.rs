@@ -244,7 +244,7 @@ async fn known(ground: &Arc<Ground>, scenario: &'static Scenario) -> anyhow::Res
 
 /// One run without faults, with these steps after the scenario's own.
 async fn clean(ground: &Arc<Ground>, scenario: &'static Scenario, more: &[&'static Step]) -> anyhow::Result<Clean> {
-    let world = World::start(ground, scenario, false, true).await?;
+    let world = World::start(ground, scenario, &[]).await?;
     let run = async {
         let steps: Vec<_> = scenario.steps.iter().chain(more.iter().copied()).collect();
         story(&world, &[], &steps).await?;
@@ -330,9 +330,7 @@ async fn tried(ground: &Arc<Ground>, known: &Known, case: &Case) -> anyhow::Resu
         steps.truncate(known.scenario.actions());
         steps.extend(goals);
     }
-    let as_process = case.faults.iter().any(|fault| fault.kind.needs_process());
-    let retries = !case.faults.iter().any(|fault| matches!(fault.kind, Kind::LostWithoutRetries));
-    let world = World::start(ground, known.scenario, as_process, retries).await?;
+    let world = World::start(ground, known.scenario, &case.faults).await?;
     let result = async {
         story(&world, &case.faults, &steps).await?;
         let end = snapshot::take(&world).await?;

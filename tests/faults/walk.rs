@@ -59,7 +59,7 @@ pub async fn run(ground: &Arc<Ground>, walks: u32, seed: u64) -> anyhow::Result<
 }
 
 async fn walk(ground: &Arc<Ground>, kind: &'static str, changes: &[Change]) -> anyhow::Result<()> {
-    let world = World::start(ground, &WALK, false, true).await?;
+    let world = World::start(ground, &WALK, &[]).await?;
     let result = along(&world, kind, changes).await;
     world.end().await;
     result
@@ -103,7 +103,7 @@ async fn step(world: &Arc<World>, kind: &'static str, change: &Change, next: &Va
     if rest["told"] == true {
         return Ok(Some(rest));
     }
-    let fresh = World::start(&world.ground, &WALK, false, true).await?;
+    let fresh = World::start(&world.ground, &WALK, &[]).await?;
     let result = async {
         let (generation, _) = apply(&fresh, kind, &stored).await?.map_err(anyhow::Error::msg)?;
         come_to_rest(&fresh, kind, generation).await

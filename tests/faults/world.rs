@@ -23,7 +23,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    case::Fault,
     ground::Ground,
+    kind::Kind,
     operator::{Keys, Log, POLL, Running, Settings},
     oracle,
     scenario::{Goal, Scenario, Step},
@@ -65,6 +67,7 @@ pub struct World {
     lists: Mutex<Lists>,
     as_process: bool,
     retries: bool,
+    elected: bool,
     folder: TempDir,
     /// Objects that were Ready at any time, by kind and name.
     was_ready: OnceLock<()>,
@@ -88,9 +91,9 @@ impl World {
     pub async fn start(
         ground: &Arc<Ground>,
         scenario: &'static Scenario,
-        as_process: bool,
-        retries: bool,
+        faults: &[Fault],
     ) -> anyhow::Result<Arc<Self>> {
+        let any = |kind: fn(&Kind) -> bool| faults.iter().any(|fault| kind(&fault.kind));
         let wire = Arc::new(Wire::default());
         let own_key = harness::test::new_access_key();
         let account = ground.sim.account(&own_key);
@@ -109,8 +112,10 @@ impl World {
             own_key,
             crew: tokio::sync::Mutex::default(),
             lists: Mutex::default(),
-            as_process,
-            retries,
+            as_process: any(Kind::needs_process),
+            retries: !any(|kind| matches!(kind, Kind::LostWithoutRetries)),
+            // Without an election nothing keeps two processes apart, and a frozen one goes on where it was.
+            elected: scenario.replicas > 1 || any(|kind| matches!(kind, Kind::FrozenPastLease)),
             folder: tempfile::tempdir()?,
             was_ready: OnceLock::new(),
         });
@@ -149,7 +154,7 @@ impl World {
     async fn start_one(&self) -> anyhow::Result<()> {
         let mut crew = self.crew.lock().await;
         if self.as_process {
-            let operator = self.process(self.scenario.replicas > 1)?.start().await?;
+            let operator = self.process()?.start().await?;
             crew.process.push(operator);
         } else {
             crew.inside.push(Running::start(self.settings()?));
@@ -167,17 +172,17 @@ impl World {
             clock: format!("{}/_sim/accounts/{}/now", self.ground.server.endpoint(), self.own_key).parse()?,
             keys: self.keys.clone(),
             retries: self.retries,
-            elected: self.scenario.replicas > 1,
+            elected: self.elected,
             log: self.log.clone(),
         })
     }
 
-    fn process(&self, elected: bool) -> anyhow::Result<OperatorOptions> {
+    fn process(&self) -> anyhow::Result<OperatorOptions> {
         let kubeconfig = self.folder.path().join("kubeconfig");
         self.proxy.write_kubeconfig(&kubeconfig)?;
         let mut arguments: Vec<std::ffi::OsString> =
             ["--poll-interval", "350ms", "--backoff-min", "20ms", "--backoff-max", "500ms"].map(Into::into).into();
-        if elected {
+        if self.elected {
             let lease =
                 ["--leader-elect", "--lease-duration", "2s", "--lease-renew-deadline", "1s", "--lease-retry", "200ms"];
             arguments.extend(lease.map(Into::into));

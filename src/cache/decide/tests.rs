@@ -309,11 +309,14 @@ fn what_a_call_puts_there_is_ours_before_it_is_seen_and_goes_when_it_leaves_the_
     let created = decided(&object, &Seen { secret: secret("s1", connection_of(None)), ..nothing() });
     let record = created.facts.applied.expect("it is recorded before the call is sent");
     assert_eq!(record.get("tags.old").map(String::as_str), Some(decision::BEING_SET));
+    assert_eq!(record.get("credentials").map(String::as_str), Some("s1"), "the call carries this Secret's token");
     // The spec drops it before AWS has answered for the first time.
     let mut object = applied();
     object.status.applied = Some(record);
     let seen = Seen { tags: Some(tagged(KIND, &[("team", "core"), ("theirs", "kept"), ("old", "y")])), ..present() };
-    let removed = decided(&object, &seen).steps.into_iter().find_map(|step| match step {
+    let steps = decided(&object, &seen).steps;
+    assert!(!steps.iter().any(|step| matches!(step, Step::SendToken { .. })), "the token was in the create call");
+    let removed = steps.into_iter().find_map(|step| match step {
         Step::RemoveTags { keys, .. } => Some(keys),
         _ => None,
     });
