@@ -48,10 +48,11 @@ macro_rules! bucket {
     ($($spec:literal),+) => { object!("ShowCoreBucket", "shop", "bucketName: 'shop-{accountID}'", $($spec),+) };
 }
 
-const DATABASE: &str =
-    database!(", deletionPolicy: Delete, parameters: {log_min_duration_statement: '500'}, tags: {team: core}");
+const DATABASE: &str = database!(
+    ", disruption: Immediate, deletionPolicy: Delete, parameters: {log_min_duration_statement: '500'}, tags: {team: core}"
+);
 const EDITED_DATABASE: &str = database!(
-    ", deletionPolicy: Delete, parameters: {log_min_duration_statement: '900'}, tags: {edited: 'yes'}, logExports: [postgresql]"
+    ", disruption: Immediate, deletionPolicy: Delete, parameters: {log_min_duration_statement: '900'}, tags: {edited: 'yes'}, logExports: [postgresql]"
 );
 const THE_CACHE: &str = cache!(
     ", snapshot: {window: '01:00-02:00'}, deletionPolicy: Delete, parameters: {maxmemory-policy: allkeys-lru}, tags: {team: core}"

@@ -497,7 +497,14 @@ impl World {
         for manifest in manifests {
             let (kind, name) = (text(&manifest["kind"]), text(&manifest["metadata"]["name"]));
             let api = objects::api(&self.ground.client, &self.namespace, &kind);
-            api.patch(&name, &PatchParams::apply("user").force(), &Patch::Apply(&manifest)).await?;
+            let applied = api.patch(&name, &PatchParams::apply("user").force(), &Patch::Apply(&manifest)).await?;
+            // Goals are judged by the watch, which may lag behind: the object before the change had reached them, too.
+            let generation = applied.metadata.generation.unwrap_or_default();
+            let told = || {
+                let seen = self.object(&kind, &name);
+                seen.is_some_and(|object| object["metadata"]["generation"].as_i64() >= Some(generation))
+            };
+            self.until(PATIENCE, told).await;
         }
         Ok(())
     }
