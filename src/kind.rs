@@ -4,17 +4,17 @@ use std::fmt::Debug;
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{CustomResourceExt, Resource, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     aws::Clients,
     context::Context,
-    decision::{Decision, Step, Wanted},
+    decision::{Decision, Presence, Step, Wanted},
     error::Failure,
     field::Row,
-    ownership::{Owner, Place},
+    ownership::{Owner, Pin, Place},
     spec::{Adoption, DeletionPolicy, DriftPolicy},
     status::Status,
 };
@@ -92,6 +92,29 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// What a decision about this object rests on besides what this look gathers.
+    pub fn wanted<'a, K: Kind>(
+        &'a self,
+        object: &'a K,
+        name: &'a str,
+        pin: Option<&'a Pin>,
+        presence: Presence,
+    ) -> Wanted<'a, K::Spec> {
+        Wanted {
+            spec: object.spec(),
+            name,
+            identifier: &self.identifier,
+            presence,
+            owner: &self.owner,
+            place: &self.place,
+            pin,
+            status: object.status(),
+            drift_policy: object.drift_policy(),
+            adoption: object.adoption(),
+            not_found_grace: SignedDuration::try_from(self.cx.timing.not_found_grace).unwrap_or(SignedDuration::MAX),
+        }
+    }
+
     /// Sends an AWS call: counted, and its error classified. An SDK's future takes some 20 kB, so it is boxed.
     pub fn send<T, E>(
         &self,

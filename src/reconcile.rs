@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    jiff::{SignedDuration, Timestamp},
-};
+use k8s_openapi::{apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition, jiff::Timestamp};
 use kube::{
     Api, ResourceExt,
     core::{DeserializeGuard, error_boundary::InvalidObject},
@@ -28,7 +25,7 @@ use crate::{
     backoff::jitter,
     conditions::{self, Telling, whole_seconds},
     context::Context,
-    decision::{Decision, Finalizer, LookAgain, Presence, Step, Verdict, Wanted},
+    decision::{Decision, Finalizer, LookAgain, Presence, Step, Verdict},
     error::{Class, Failure},
     kind::{Kind, Look, Order},
     ownership::{Owner, PIN_ANNOTATION, Pin},
@@ -260,7 +257,8 @@ async fn pin_id<K: Kind>(cx: &Context, object: K, id: Option<&str>) -> Result<K,
     report::metadata(cx, &object, json!({ "annotations": { PIN_ANNOTATION: json!(known).to_string() } })).await
 }
 
-fn pin<K: Kind>(object: &K) -> Option<Pin> {
+/// What the object's annotation pins; nothing if it has none that can be read.
+pub fn pin<K: Kind>(object: &K) -> Option<Pin> {
     object.annotations().get(PIN_ANNOTATION).and_then(|text| serde_json::from_str(text).ok())
 }
 
@@ -277,19 +275,8 @@ async fn decide<K: Kind>(
     };
     let now = whole_seconds(look.cx.clock.now().await?);
     let pin = pin(object);
-    let wanted = Wanted {
-        spec: object.spec(),
-        name: &object.name_any(),
-        identifier: &look.identifier,
-        presence,
-        owner: &look.owner,
-        place: &look.place,
-        pin: pin.as_ref(),
-        status: object.status(),
-        drift_policy: object.drift_policy(),
-        adoption: object.adoption(),
-        not_found_grace: SignedDuration::try_from(look.cx.timing.not_found_grace).unwrap_or(SignedDuration::MAX),
-    };
+    let name = object.name_any();
+    let wanted = look.wanted(object, &name, pin.as_ref(), presence);
     let decision = K::decide(&wanted, &seen, now);
     Ok((Fresh(if paused(object) { decision.paused() } else { decision }), seen, now))
 }

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
 };
 use aws_smithy_types::body::SdkBody;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt, runtime::events::Reporter};
 use serde_json::Value;
 use showcore_operator::{
@@ -28,12 +28,12 @@ use showcore_operator::{
     conditions,
     context::{Clock, Context, Timing},
     database::ShowCoreDatabase,
-    decision::{Presence, Wanted},
+    decision::Presence,
     fence::Fence,
     kind::{Kind, Look},
     metrics::Metrics,
-    ownership::{Owner, PIN_ANNOTATION, Pin, Place},
-    policy,
+    ownership::{Owner, Place},
+    policy, reconcile,
     status::Status,
 };
 
@@ -113,21 +113,9 @@ fn looks<K: Kind>(answers: &Answers, secret: &[u8], object: &K) {
         let aws = cx.aws.clients("eu-central-1");
         let look = Look { cx: &cx, aws, place, identifier, owner, deleting: false };
         let Ok(Ok(seen)) = tokio::time::timeout(Duration::from_secs(5), object.observe(&look)).await else { return };
-        let pin = object.annotations().get(PIN_ANNOTATION).and_then(|text| serde_json::from_str::<Pin>(text).ok());
+        let (name, pin) = (object.name_any(), reconcile::pin(object));
         for presence in [Presence::Present, Presence::Absent(object.deletion_policy())] {
-            let wanted = Wanted {
-                spec: object.spec(),
-                name: &object.name_any(),
-                identifier: &look.identifier,
-                presence,
-                owner: &look.owner,
-                place: &look.place,
-                pin: pin.as_ref(),
-                status: object.status(),
-                drift_policy: object.drift_policy(),
-                adoption: object.adoption(),
-                not_found_grace: SignedDuration::from_secs(30),
-            };
+            let wanted = look.wanted(object, &name, pin.as_ref(), presence);
             let decision = K::decide(&wanted, &seen, Timestamp::UNIX_EPOCH);
             let told: Status = conditions::status(object.status(), &decision, 1, Timestamp::UNIX_EPOCH);
             let _ = conditions::events(object.status(), &told);
@@ -167,7 +155,7 @@ async fn context(answers: &Answers, secret: &[u8]) -> Context {
             poll: Duration::ZERO,
             backoff_min: Duration::ZERO,
             backoff_max: Duration::ZERO,
-            not_found_grace: Duration::ZERO,
+            not_found_grace: Duration::from_secs(30),
             pass: Duration::ZERO,
         },
         reporter: Reporter { controller: "fuzz".into(), instance: None },

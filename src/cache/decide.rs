@@ -103,7 +103,7 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         auto_minor_version_upgrade: spec.maintenance.auto_minor_version_upgrade,
         parameter_group: own_group(wanted, None),
         logs: spec.log_delivery.clone(),
-        tags: wanted.tags(&spec.tags),
+        tags,
     })));
     let mut decision = decision(verdict).with_steps(steps);
     decision.facts.applied = Some(applied);

@@ -110,7 +110,7 @@ fn create(wanted: &Wanted<'_>, seen: &Seen) -> Decision<Step> {
         log_exports: spec.log_exports.iter().map(|log| log.name()).collect(),
         certificate: spec.ca_certificate_identifier.clone(),
         insights: spec.performance_insights.enabled.then_some(spec.performance_insights.retention_days),
-        tags: wanted.tags(&spec.tags),
+        tags,
     })));
     Decision::rest(verdict, Encrypted::Unknown, facts).with_steps(steps)
 }

@@ -270,7 +270,6 @@ async fn story(world: &Arc<World>, faults: &[case::Fault], steps: &[&'static Ste
     if !world.scenario().prepared.is_empty() {
         world.rest(&[]).await?;
     }
-    world.prepared();
     world.wire.arm(faults);
     let goals = actions(steps);
     for (n, step) in steps.iter().enumerate() {
@@ -338,8 +337,7 @@ async fn tried(ground: &Arc<Ground>, known: &Known, case: &Case) -> anyhow::Resu
         let seen = world.wire.seen();
         wrong.extend(seen.broken.iter().cloned());
         wrong.extend(oracle::secrets(&seen, &world.logged()));
-        let intruded = intrusion.map(|_| expected);
-        wrong.extend(oracle::budget(&seen, &intruded.unwrap_or(&known.clean).seen, &case.faults));
+        wrong.extend(oracle::budget(&seen, &expected.seen, &case.faults));
         wrong.extend(oracle::orphans(&world).await);
         wrong.extend(world.written_elsewhere().iter().map(|call| format!("{call} in another account")));
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -152,11 +152,9 @@ fn of_secret(world: &World, secret: &Value) -> Value {
     data.remove("password");
     // It has the password in it.
     data.remove("uri");
-    let host = text(&secret["metadata"]["annotations"]["showcore.io/store"]).to_owned();
     let taken = accepted(world);
     json!({
         "data": data,
-        "store": host,
         "owners": secret["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len),
         "password": if password.is_empty() { "none" } else if taken.contains(&digest(&password)) { "taken by AWS" } else { "refused by AWS" },
     })

@@ -147,7 +147,7 @@ impl Wire {
     }
 
     /// Whether this is the first time that something is denied.
-    pub fn denied_first(&self, _: &Arrival) -> bool {
+    pub fn denied_first(&self) -> bool {
         !std::mem::replace(&mut self.lock().denies, true)
     }
 

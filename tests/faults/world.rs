@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -69,8 +69,6 @@ pub struct World {
     retries: bool,
     elected: bool,
     folder: TempDir,
-    /// Objects that were Ready at any time, by kind and name.
-    was_ready: OnceLock<()>,
 }
 
 #[derive(Default)]
@@ -117,7 +115,6 @@ impl World {
             // Without an election nothing keeps two processes apart, and a frozen one goes on where it was.
             elected: scenario.replicas > 1 || any(|kind| matches!(kind, Kind::FrozenPastLease)),
             folder: tempfile::tempdir()?,
-            was_ready: OnceLock::new(),
         });
         world.wire.belongs_to(&world);
         for _ in 0..scenario.replicas {
@@ -180,8 +177,9 @@ impl World {
     fn process(&self) -> anyhow::Result<OperatorOptions> {
         let kubeconfig = self.folder.path().join("kubeconfig");
         self.proxy.write_kubeconfig(&kubeconfig)?;
+        let poll = format!("{}ms", POLL.as_millis());
         let mut arguments: Vec<std::ffi::OsString> =
-            ["--poll-interval", "350ms", "--backoff-min", "20ms", "--backoff-max", "500ms"].map(Into::into).into();
+            ["--poll-interval", &poll, "--backoff-min", "20ms", "--backoff-max", "500ms"].map(Into::into).into();
         if self.elected {
             let lease =
                 ["--leader-elect", "--lease-duration", "2s", "--lease-renew-deadline", "1s", "--lease-retry", "200ms"];
@@ -241,20 +239,20 @@ impl World {
             eprintln!("the second operator was not started: {error}");
         }
         // It settles what it can while the first's request is held, or waits for it.
-        self.until(Duration::from_secs(2), || {
-            self.goals().iter().all(|(kind, name, goal)| self.reached(kind, name, *goal))
-        })
-        .await;
+        self.until(Duration::from_secs(2), || self.goals_reached()).await;
     }
 
-    /// The goals that the scenario ends with.
-    fn goals(&self) -> Vec<(&'static str, &'static str, Goal)> {
-        let last = self.scenario.steps.iter().rev().take_while(|step| matches!(step, Step::Await(..)));
-        last.filter_map(|step| match step {
-            Step::Await(kind, name, goal) => Some((*kind, *name, *goal)),
-            _ => None,
-        })
-        .collect()
+    /// Whether the goals that the scenario ends with are reached.
+    fn goals_reached(&self) -> bool {
+        self.scenario.steps[self.scenario.actions()..].iter().all(|step| self.holds(step))
+    }
+
+    /// Whether this goal is reached; an action is none.
+    fn holds(&self, step: &Step) -> bool {
+        match step {
+            Step::Await(kind, name, goal) => self.reached(kind, name, *goal),
+            _ => true,
+        }
     }
 
     fn reached(&self, kind: &str, name: &str, goal: Goal) -> bool {
@@ -300,8 +298,7 @@ impl World {
         }
         let world = self.clone();
         tokio::spawn(async move {
-            let settled = || world.goals().iter().all(|(kind, name, goal)| world.reached(kind, name, *goal));
-            world.until(Duration::from_secs(20), settled).await;
+            world.until(Duration::from_secs(20), || world.goals_reached()).await;
             if let Some(frozen) = world.crew.lock().await.process.first() {
                 let _ = frozen.resume();
             }
@@ -320,21 +317,21 @@ impl World {
 
     /// Waits until the object of a denied call says that it was denied, then lets it be.
     pub fn told_so(self: &Arc<Self>, arrival: &Arrival) {
-        if !self.wire.denied_first(arrival) {
+        if !self.wire.denied_first() {
             return;
         }
         let world = self.clone();
-        // What makes a store: the calls of a bucket's creation are many.
+        // What makes a store (the calls of a bucket's creation are many), where there was none before.
         let makes = arrival.call.starts_with("s3:") || arrival.call.contains(":Create");
-        let never_ready = makes && self.was_ready.get().is_none();
+        let never_ready = makes && self.scenario.prepared.is_empty();
         tokio::spawn(async move {
             let all = || world.ground.objects.all(&world.namespace);
-            let said = || all().iter().any(|object| object.to_string().contains("\"AccessDenied\""));
+            let denied = |object: &Value| object.to_string().contains("\"AccessDenied\"");
+            let said = || all().iter().any(|object| denied(object));
             if !world.until(Duration::from_secs(20), said).await {
                 world.wire.breaks("the denied call was never told in a condition");
             }
             let ready = |object: &Value| harness::condition(object, "Ready") == "True";
-            let denied = |object: &Value| object.to_string().contains("\"AccessDenied\"");
             if never_ready && all().iter().any(|object| ready(object) && denied(object)) {
                 world.wire.breaks("an object is Ready though a call of its creation was denied");
             }
@@ -342,13 +339,6 @@ impl World {
             tokio::time::sleep(Duration::from_millis(1500)).await;
             world.wire.heal();
         });
-    }
-
-    /// From here on the scenario's own changes happen: what was Ready before may stay so.
-    pub fn prepared(&self) {
-        if !self.scenario.prepared.is_empty() {
-            let _ = self.was_ready.set(());
-        }
     }
 
     /// The operator finds itself in another account, until an object has said so.
@@ -533,11 +523,7 @@ impl World {
                 .map(|object| self.general(&oracle::identifier(object)))
                 .collect::<Vec<_>>()
         };
-        let reached = |step: &&Step| match step {
-            Step::Await(kind, name, goal) => self.reached(kind, name, *goal),
-            _ => true,
-        };
-        let rests = || goals.iter().all(reached) && self.wire.quiet(&stores(), POLL);
+        let rests = || goals.iter().all(|step| self.holds(step)) && self.wire.quiet(&stores(), POLL);
         if self.until(PATIENCE, rests).await {
             return Ok(());
         }

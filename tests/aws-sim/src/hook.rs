@@ -19,8 +19,6 @@ pub struct Arrival {
     pub mutating: bool,
     /// The decoded parameters, their secrets redacted.
     pub parameters: Value,
-    /// The client's `User-Agent`.
-    pub user_agent: String,
 }
 
 /// Executes the request; `None` if an ordered fault loses its answer. Not executed unless it is awaited.

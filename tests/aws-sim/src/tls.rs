@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 /// it, made anew each time.
 #[derive(Clone)]
 pub struct Tls {
-    pub(crate) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
     ca_pem: String,
     ca_der: Vec<u8>,
 }

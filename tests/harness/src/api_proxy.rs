@@ -308,13 +308,7 @@ fn arrival(parts: &Parts, body: &[u8]) -> Arrival {
         verb => verb,
     };
     let sub = path.get(2).map(|sub| format!("/{sub}")).unwrap_or_default();
-    Arrival {
-        call: format!("{verb} {resource}{sub}"),
-        object,
-        mutating: parts.method != http::Method::GET,
-        parameters,
-        user_agent: String::new(),
-    }
+    Arrival { call: format!("{verb} {resource}{sub}"), object, mutating: parts.method != http::Method::GET, parameters }
 }
 
 #[cfg(test)]

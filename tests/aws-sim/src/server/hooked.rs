@@ -21,7 +21,6 @@ pub(super) async fn answer(hook: &dyn Hook, front: Front, incomer: Incomer, mut 
         object: object(&parameters),
         mutating: is_mutating(&operation),
         parameters,
-        user_agent: incomer.user_agent.clone(),
     };
     let request = parts.clone();
     let execute = async move {
