@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
+    foreign::BURSTS,
     kind::{Kind, Side},
     scenario::{End, Intrusion, Scenario},
     wire::Met,
@@ -74,6 +75,13 @@ const TRIED: u32 = 2;
 
 /// All cases of a scenario, by the points of its clean run.
 pub fn derive(scenario: &'static Scenario, trace: &[Met]) -> Vec<Case> {
+    if scenario.before.is_some() {
+        let mutations = trace.iter().filter(|met| Side::of(&met.point.call) == Side::Aws && met.mutating);
+        let at = mutations.filter(|met| met.point.nth == 1);
+        let faults =
+            at.flat_map(|met| BURSTS.iter().map(|burst| Fault { at: met.point.clone(), kind: Kind::Burst(burst) }));
+        return faults.map(|fault| Case { scenario, faults: vec![fault] }).collect();
+    }
     let mut faults = Vec::new();
     for met in trace.iter().filter(|met| met.point.nth <= TRIED) {
         let side = Side::of(&met.point.call);

@@ -7,13 +7,21 @@ use std::{
 
 use aws_sim::{Options, Server, Sim};
 use futures::{StreamExt, TryStreamExt};
-use harness::ControlPlane;
+use harness::{
+    ControlPlane,
+    judge::{
+        emulator::{Emulator, Running},
+        forward::{Forward, Target},
+        microburst::Microburst,
+    },
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind},
     runtime::watcher::{self, Event, watcher},
 };
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::world::KINDS;
@@ -30,6 +38,10 @@ pub struct Ground {
     pub sim: Sim,
     /// Where it listens.
     pub server: Server,
+    /// The fault proxy between the operators and the stand-in, where the stand-in stands before an emulator.
+    pub microburst: Option<Microburst>,
+    /// What answers in the stand-in's place, and where both log.
+    _emulator: Option<(Running, TempDir)>,
     /// All objects of our kinds, as a watch of the ground's own tells them.
     pub objects: Objects,
 }
@@ -37,8 +49,30 @@ pub struct Ground {
 impl Ground {
     /// Starts all of it.
     pub async fn start(control_plane: ControlPlane) -> anyhow::Result<Arc<Self>> {
-        let sim = Sim::new(Options { speed: 0.0 });
+        Self::of(control_plane, Sim::new(Options { speed: 0.0 }), None).await
+    }
+
+    /// Starts it with this emulator in the stand-in's place, which keeps the accounts apart, and microburst before it.
+    pub async fn before(control_plane: ControlPlane, emulator: Emulator) -> anyhow::Result<Arc<Self>> {
+        let folder = tempfile::tempdir()?;
+        let running = emulator.start(folder.path().join("emulator.log")).await?;
+        let forward = Forward::new(Target::Emulator { url: running.url.clone(), emulator }, None, None)?;
+        let sim = Sim::in_front_of(Arc::new(forward), Options { speed: 0.0 });
+        Self::of(control_plane, sim, Some((running, folder))).await
+    }
+
+    async fn of(
+        control_plane: ControlPlane,
+        sim: Sim,
+        emulator: Option<(Running, TempDir)>,
+    ) -> anyhow::Result<Arc<Self>> {
         let server = sim.start(([127, 0, 0, 1], 0).into(), None).await?;
+        let microburst = match &emulator {
+            Some((_, folder)) => {
+                Some(Microburst::start(&server.endpoint(), folder.path().join("microburst.log")).await?)
+            }
+            None => None,
+        };
         let client = control_plane.client().await?;
         Ok(Arc::new(Self {
             upstream: control_plane.client().await?,
@@ -47,7 +81,19 @@ impl Ground {
             client,
             sim,
             server,
+            microburst,
+            _emulator: emulator,
         }))
+    }
+
+    /// Whether an emulator answers, into whose state we do not see.
+    pub fn foreign(&self) -> bool {
+        self.microburst.is_some()
+    }
+
+    /// Where operators find AWS.
+    pub fn endpoint(&self) -> String {
+        self.microburst.as_ref().map_or_else(|| self.server.endpoint(), |proxy| proxy.url().to_owned())
     }
 }
 

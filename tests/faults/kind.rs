@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::scenario::Intrusion;
+use crate::{foreign::Burst, scenario::Intrusion};
 
 /// Which server a request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub enum Kind {
     SilentWatch,
     /// The operator dies, and the next one's first lists are older than what its predecessor knew.
     OldList,
+    /// What another fault proxy does, before another emulator.
+    Burst(&'static Burst),
 }
 
 impl Kind {
@@ -113,6 +115,7 @@ impl Kind {
             Self::Meanwhile(intrusion) => intrusion.row,
             Self::Twin | Self::LeaseLost | Self::Frozen | Self::FrozenPastLease => 13,
             Self::Expired | Self::OtherAccount => 16,
+            Self::Burst(burst) => burst.row,
         }
     }
 
@@ -152,6 +155,7 @@ impl fmt::Display for Kind {
             Self::Expired => "credentials expired",
             Self::OtherAccount => "another account",
             Self::Meanwhile(intrusion) => return f.write_str(intrusion.name),
+            Self::Burst(burst) => return f.write_str(burst.name),
             Self::Twin => "a second operator",
             Self::LeaseLost => "lease lost",
             Self::Frozen => "SIGSTOP, then SIGCONT",

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod case;
+mod foreign;
 mod ground;
 mod kind;
 mod operator;

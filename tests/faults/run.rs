@@ -63,15 +63,8 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
         }
     };
     let chosen: Vec<_> = scenarios::ALL.iter().filter(wanted).collect();
-    // Those that change what all share have a control plane of their own, and run one by one.
-    let apart = if chosen.iter().any(|scenario| scenario.alone) {
-        let control_plane = ControlPlane::own().await?;
-        harness::crds::install(&control_plane.client().await?).await?;
-        Some(Ground::start(control_plane).await?)
-    } else {
-        None
-    };
-    let of = |scenario: &Scenario| apart.clone().filter(|_| scenario.alone).unwrap_or_else(|| ground.clone());
+    let grounds = Grounds::start(ground, &chosen).await?;
+    let of = |scenario: &Scenario| grounds.of(scenario);
     let mut broken = 0;
     let mut known = Vec::new();
     let mut runs = stream::iter(chosen)
@@ -158,6 +151,38 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
     Ok(failed)
 }
 
+/// Where scenarios happen: most of them in one place.
+struct Grounds {
+    common: Arc<Ground>,
+    /// Those that change what all share have a control plane of their own.
+    apart: Option<Arc<Ground>>,
+    foreign: HashMap<&'static str, Arc<Ground>>,
+}
+
+impl Grounds {
+    async fn start(common: Arc<Ground>, scenarios: &[&'static Scenario]) -> anyhow::Result<Self> {
+        let mut grounds = Self { common, apart: None, foreign: HashMap::new() };
+        if scenarios.iter().any(|scenario| scenario.alone) {
+            let control_plane = ControlPlane::own().await?;
+            harness::crds::install(&control_plane.client().await?).await?;
+            grounds.apart = Some(Ground::start(control_plane).await?);
+        }
+        for emulator in scenarios.iter().filter_map(|scenario| scenario.before) {
+            if !grounds.foreign.contains_key(emulator.name()) {
+                let ground = Ground::before(ControlPlane::shared().await?, emulator).await?;
+                grounds.foreign.insert(emulator.name(), ground);
+            }
+        }
+        Ok(grounds)
+    }
+
+    fn of(&self, scenario: &Scenario) -> Arc<Ground> {
+        let apart = self.apart.as_ref().filter(|_| scenario.alone);
+        let foreign = scenario.before.and_then(|emulator| self.foreign.get(emulator.name()));
+        apart.or(foreign).unwrap_or(&self.common).clone()
+    }
+}
+
 /// How many walks have failed.
 async fn walked(ground: &Arc<Ground>, walks: u32, seed: u64) -> anyhow::Result<usize> {
     let (mut passed, mut failed) = (0, 0);
@@ -187,7 +212,7 @@ fn select(arguments: &Arguments, mut all: Vec<(usize, Case)>) -> anyhow::Result<
     let mut random = StdRng::seed_from_u64(arguments.seed);
     if let Some(number) = arguments.pairs {
         let single = |case: &Case| case.faults.iter().all(|fault| !fault.kind.needs_process());
-        all.retain(|(_, case)| single(case) && !case.scenario.alone);
+        all.retain(|(_, case)| single(case) && !case.scenario.alone && case.scenario.before.is_none());
         let plain: Vec<_> = all.iter().filter(|(_, case)| !leads_elsewhere(case)).cloned().collect();
         let pair = |_| {
             let (n, mut first) = all.choose(&mut random)?.clone();
@@ -270,10 +295,10 @@ async fn story(world: &Arc<World>, faults: &[case::Fault], steps: &[&'static Ste
     if !world.scenario().prepared.is_empty() {
         world.rest(&[]).await?;
     }
-    world.wire.arm(faults);
+    world.arm(faults).await?;
     let goals = actions(steps);
     for (n, step) in steps.iter().enumerate() {
-        if n == goals && !world.until(PATIENCE, || world.wire.met_any()).await {
+        if n == goals && !world.met(PATIENCE).await? {
             return Err(NeverMet.into());
         }
         world.perform(step).await?;

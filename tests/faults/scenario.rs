@@ -1,5 +1,6 @@
 //! The language of scenarios: what users and outsiders do, and what is waited for.
 
+use harness::judge::emulator::Emulator;
 use serde_json::Value;
 
 use crate::world::World;
@@ -19,6 +20,8 @@ pub struct Scenario {
     pub replicas: usize,
     /// Whether it changes what all share, so that it needs a control plane of its own, and its cases run one by one.
     pub alone: bool,
+    /// The emulator that answers instead of our own stand-in; microburst then makes the faults.
+    pub before: Option<Emulator>,
 }
 
 impl Scenario {

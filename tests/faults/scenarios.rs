@@ -1,5 +1,7 @@
 //! The scenarios.
 
+use harness::judge::emulator::Emulator;
+
 use crate::scenario::{
     End::{AsAfter, Same},
     Goal::{Gone, Says, Settled},
@@ -189,11 +191,16 @@ const RIVALS: &str = concat!(
 
 /// A scenario with one operator and nobody who intrudes.
 const fn scenario(name: &'static str, prepared: &'static [Step], steps: &'static [Step]) -> Scenario {
-    Scenario { name, prepared, steps, intrusions: &[], replicas: 1, alone: false }
+    Scenario { name, prepared, steps, intrusions: &[], replicas: 1, alone: false, before: None }
 }
 
 const fn with(intrusions: &'static [Intrusion], scenario: Scenario) -> Scenario {
     Scenario { intrusions, ..scenario }
+}
+
+/// The same before an emulator that is not ours.
+const fn before(emulator: Emulator, scenario: Scenario) -> Scenario {
+    Scenario { before: Some(emulator), ..scenario }
 }
 
 /// All of them.
@@ -445,6 +452,35 @@ pub static ALL: &[Scenario] = &[
             ],
         )
     },
+    before(
+        Emulator::Ministack,
+        scenario("bucket-created-at-ministack", &[], &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)]),
+    ),
+    before(
+        Emulator::Ministack,
+        scenario(
+            "bucket-changed-at-ministack",
+            &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
+            &[Apply(EDITED_BUCKET), Await(BUCKET, "shop", Settled)],
+        ),
+    ),
+    before(
+        Emulator::Ministack,
+        scenario(
+            "bucket-deleted-at-ministack",
+            &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
+            &[Delete(BUCKET, "shop"), Await(BUCKET, "shop", Gone)],
+        ),
+    ),
+    before(Emulator::Moto, scenario("database-created-at-moto", &[], &[Apply(DATABASE), Await(DB, "shop", Settled)])),
+    before(
+        Emulator::Moto,
+        scenario(
+            "database-deleted-at-moto",
+            &[Apply(database!(", deletionPolicy: Snapshot")), Await(DB, "shop", Settled)],
+            &[Delete(DB, "shop"), Await(DB, "shop", Gone)],
+        ),
+    ),
     Scenario {
         replicas: 2,
         ..scenario(

@@ -9,7 +9,7 @@ use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    oracle,
+    foreign, oracle,
     world::{KINDS, REGION, World},
 };
 
@@ -28,13 +28,13 @@ pub async fn take(world: &World) -> anyhow::Result<Value> {
     });
     // What had been set when it vanished depends on when that was.
     let missing = found.iter().any(|object| harness::condition_reason(object, "Stalled") == "Missing");
-    let mut state = json!({
-        "objects": sorted(found.iter().map(|object| (name(object), of_object(object)))),
-        "secrets": sorted(secrets.iter().map(|secret| (name(secret), of_secret(world, secret)))),
-        "rds": rds(world),
-        "elasticache": elasticache(world),
-        "s3": s3(world),
-    });
+    let mut state = if world.ground.foreign() {
+        foreign::stores(world).await?
+    } else {
+        json!({ "rds": rds(world), "elasticache": elasticache(world), "s3": s3(world) })
+    };
+    state["objects"] = sorted(found.iter().map(|object| (name(object), of_object(object))));
+    state["secrets"] = sorted(secrets.iter().map(|secret| (name(secret), of_secret(world, secret))));
     if missing {
         for secret in state["secrets"].as_object_mut().into_iter().flatten() {
             secret.1["owners"] = Value::Null;
@@ -152,12 +152,14 @@ fn of_secret(world: &World, secret: &Value) -> Value {
     data.remove("password");
     // It has the password in it.
     data.remove("uri");
-    let taken = accepted(world);
-    json!({
-        "data": data,
-        "owners": secret["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len),
-        "password": if password.is_empty() { "none" } else if taken.contains(&digest(&password)) { "taken by AWS" } else { "refused by AWS" },
-    })
+    let judged = match () {
+        () if password.is_empty() => "none",
+        () if world.ground.foreign() => "known to the emulator alone",
+        () if accepted(world).contains(&digest(&password)) => "taken by AWS",
+        () => "refused by AWS",
+    };
+    let owners = secret["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len);
+    json!({ "data": data, "owners": owners, "password": judged })
 }
 
 fn accepted(world: &World) -> Vec<String> {

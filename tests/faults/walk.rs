@@ -26,7 +26,7 @@ pub struct Change {
 
 /// Nothing happens in a walk but its changes.
 static WALK: Scenario =
-    Scenario { name: "walk", prepared: &[], steps: &[], intrusions: &[], replicas: 1, alone: false };
+    Scenario { name: "walk", prepared: &[], steps: &[], intrusions: &[], replicas: 1, alone: false, before: None };
 /// Changes of one walk.
 const LENGTH: usize = 6;
 

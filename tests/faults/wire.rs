@@ -97,7 +97,7 @@ impl Wire {
     pub fn arm(&self, faults: &[Fault]) {
         let mut state = self.lock();
         state.on = true;
-        state.armed = faults.to_vec();
+        state.armed = faults.iter().filter(|fault| !matches!(fault.kind, Kind::Burst(_))).cloned().collect();
     }
 
     /// How many of the scenario's steps have been done.
@@ -286,8 +286,8 @@ impl Wire {
                 world.freeze_past_lease().await;
                 outcome
             }
-            // Faults of watches and lists: not of requests.
-            Kind::HeldBack | Kind::Gone | Kind::HalfLine | Kind::SilentWatch => {
+            // Faults of watches and lists, not of requests; and those that another proxy makes.
+            Kind::HeldBack | Kind::Gone | Kind::HalfLine | Kind::SilentWatch | Kind::Burst(_) => {
                 self.pass(world, arrival, execute).await
             }
             Kind::OldList => {

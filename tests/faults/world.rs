@@ -24,6 +24,7 @@ use tempfile::TempDir;
 
 use crate::{
     case::Fault,
+    foreign,
     ground::Ground,
     kind::Kind,
     operator::{Keys, Log, POLL, Running, Settings},
@@ -69,6 +70,8 @@ pub struct World {
     retries: bool,
     elected: bool,
     folder: TempDir,
+    /// What microburst was told to do.
+    ordered: Mutex<Vec<u64>>,
 }
 
 #[derive(Default)]
@@ -115,12 +118,44 @@ impl World {
             // Without an election nothing keeps two processes apart, and a frozen one goes on where it was.
             elected: scenario.replicas > 1 || any(|kind| matches!(kind, Kind::FrozenPastLease)),
             folder: tempfile::tempdir()?,
+            ordered: Mutex::default(),
         });
         world.wire.belongs_to(&world);
         for _ in 0..scenario.replicas {
             world.start_one().await?;
         }
         Ok(world)
+    }
+
+    /// From now on the wire counts, and these faults happen.
+    pub async fn arm(&self, faults: &[Fault]) -> anyhow::Result<()> {
+        self.wire.arm(faults);
+        for fault in faults {
+            if let (Kind::Burst(burst), Some(proxy)) = (&fault.kind, &self.ground.microburst) {
+                let rule = burst.order(proxy, &fault.at.call, &self.own_key).await?;
+                self.ordered.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the faults to happen. Whether they did: of a pair the one may keep the other from it.
+    pub async fn met(self: &Arc<Self>, patience: Duration) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + patience;
+        let ordered = self.ordered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for rule in ordered {
+            while foreign::fired(self, rule).await? == 0 {
+                if !self.until(LOOK, || false).await && Instant::now() > deadline {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(self.until(patience, || self.wire.met_any()).await)
+    }
+
+    /// The access key of its account.
+    pub fn access_key(&self) -> &str {
+        &self.own_key
     }
 
     /// What happens in it.
@@ -164,7 +199,7 @@ impl World {
             cluster: self.proxy.config()?,
             namespace: self.namespace.clone(),
             cluster_id: "faults".to_owned(),
-            endpoint: self.ground.server.endpoint(),
+            endpoint: self.ground.endpoint(),
             region: REGION.to_owned(),
             clock: format!("{}/_sim/accounts/{}/now", self.ground.server.endpoint(), self.own_key).parse()?,
             keys: self.keys.clone(),
@@ -192,7 +227,7 @@ impl World {
             namespace: self.namespace.clone(),
             cluster_id: "faults".to_owned(),
             access_key: self.own_key.clone(),
-            endpoint: self.ground.server.endpoint(),
+            endpoint: self.ground.endpoint(),
             region: REGION.to_owned(),
             bare: false,
             arguments,

@@ -8,6 +8,7 @@ pub mod emulator;
 pub mod forward;
 pub mod guard;
 pub mod list;
+pub mod microburst;
 pub mod names;
 pub mod sign;
 pub mod suite;

@@ -1,7 +1,7 @@
 //! The emulators that we start ourselves.
 
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -58,39 +58,20 @@ impl Emulator {
 
     /// Installs it if need be, and starts it on a free port of this machine.
     pub async fn start(self, log: PathBuf) -> Result<Running> {
-        let (environment, leash) = in_background(move || {
-            let file = format!("judges/{}.txt", self.name());
-            Ok((tools::python_with(&file, self.name())?, tools::control_plane()?.leash()))
-        })
-        .await?;
-        let port = free_port()?;
-        let program = environment.join("bin").join(match self {
-            Self::Moto => "moto_server",
-            Self::Ministack => "ministack",
-        });
-        let output = std::fs::File::create(&log).file("write", &log)?;
-        let errors = output.try_clone().file("write", &log)?;
-        let mut command = leash::command(&leash, &program);
-        command.env_clear().stdin(Stdio::null()).stdout(output).stderr(errors);
-        for name in ["PATH", "LANG", "TMPDIR"] {
-            command.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        match self {
-            Self::Moto => command.args(["-H", "127.0.0.1", "-p", &port.to_string()]),
-            Self::Ministack => command
-                .env("BIND_HOST", "127.0.0.1")
-                .env("GATEWAY_PORT", port.to_string())
-                .env("SERVICES", "s3,sts,kms,rds,elasticache"),
+        let (program, prepare): (_, fn(&mut Command, u16)) = match self {
+            Self::Moto => ("moto_server", |command, port| {
+                command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+            }),
+            Self::Ministack => ("ministack", |command, port| {
+                let set = [("BIND_HOST", "127.0.0.1"), ("SERVICES", "s3,sts,kms,rds,elasticache")];
+                command.envs(set).env("GATEWAY_PORT", port.to_string());
+            }),
         };
-        let child =
-            leash::spawn(command).map_err(|source| Error::Start { program: program.display().to_string(), source })?;
-        let mut running = Running { child, url: format!("http://127.0.0.1:{port}") };
-        running.until_it_listens(port, &log).await?;
-        Ok(running)
+        Running::start(self.name(), program, log, prepare).await
     }
 }
 
-/// An emulator that runs until this is dropped.
+/// A program of a Python environment that listens until this is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -99,13 +80,42 @@ pub struct Running {
 }
 
 impl Running {
+    /// Installs what `judges/NAME.txt` names if need be, and starts this program of it, on a free port of this machine.
+    pub async fn start(
+        name: &'static str,
+        program: &str,
+        log: PathBuf,
+        prepare: impl FnOnce(&mut Command, u16),
+    ) -> Result<Self> {
+        let (environment, leash) = in_background(move || {
+            let file = format!("judges/{name}.txt");
+            Ok((tools::python_with(&file, name)?, tools::control_plane()?.leash()))
+        })
+        .await?;
+        let port = free_port()?;
+        let program = environment.join("bin").join(program);
+        let output = std::fs::File::create(&log).file("write", &log)?;
+        let errors = output.try_clone().file("write", &log)?;
+        let mut command = leash::command(&leash, &program);
+        command.env_clear().stdin(Stdio::null()).stdout(output).stderr(errors);
+        for name in ["PATH", "LANG", "TMPDIR"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        prepare(&mut command, port);
+        let child =
+            leash::spawn(command).map_err(|source| Error::Start { program: program.display().to_string(), source })?;
+        let mut running = Self { child, url: format!("http://127.0.0.1:{port}") };
+        running.until_it_listens(port, &log).await?;
+        Ok(running)
+    }
+
     async fn until_it_listens(&mut self, port: u16, log: &std::path::Path) -> Result<()> {
         let deadline = Instant::now() + Duration::from_mins(1);
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
             if ended || Instant::now() > deadline {
                 let output = std::fs::read_to_string(log).unwrap_or_default();
-                return Err(Error::Other(format!("the emulator does not start: {}", output.trim())));
+                return Err(Error::Other(format!("{} does not start: {}", log.display(), output.trim())));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
