@@ -22,35 +22,54 @@ pub const MANAGER: &str = "showcore-operator";
 
 /// Writes the status if it differs from the one the object has, and tells the Events between them.
 ///
-/// With `intention`, it is written in any case and only onto the very version of the object that was decided upon
-/// (rule 4): a conflict means that our view was stale.
+/// It is written onto the version of the object that it was made from. What a status records is not in AWS (what is ours, how a
+/// store that is gone was encrypted), so one that was made from an older status must not take the place of a newer: after
+/// a restart, the first lists and events may be old. If only the rest of the object changed meanwhile, it is written all the
+/// same; but with `intention` (rule 4) a conflict always means that our view was stale.
 pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention: bool) -> Result<K, Failure> {
     let before = object.status();
     if *before == status && !intention {
         return Ok(object);
     }
-    // The uid: never onto an object that was made again under the same name.
-    let mut metadata = json!({ "name": object.name_any(), "namespace": object.namespace(), "uid": object.uid() });
-    if intention {
-        metadata["resourceVersion"] = json!(object.resource_version());
-    }
-    let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": metadata,
-        "status": status,
-    });
-    let params = PatchParams::apply(MANAGER).force();
-    let written = api::<K>(cx, &object)
-        .patch_status(&object.name_any(), &params, &Patch::Apply(body))
-        .await
-        .map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
+    let written = match put_status(cx, &object, &status).await {
+        Err(kube::Error::Api(refused)) if refused.is_conflict() && !intention => {
+            match api::<K>(cx, &object).get_opt(&object.name_any()).await {
+                // The uid: never onto an object that was made again under the same name.
+                Ok(Some(fresh)) if fresh.uid() == object.uid() && fresh.status() == before => {
+                    put_status(cx, &fresh, &status).await
+                }
+                Ok(_) => Err(kube::Error::Api(refused)),
+                Err(error) => Err(error),
+            }
+        }
+        result => result,
+    };
+    let written = written.map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
     remember(cx, &written);
     cx.metrics.drift(K::KIND, before, written.status());
     for telling in conditions::events(before, written.status()) {
         tell(cx, &written, &telling).await;
     }
     Ok(written)
+}
+
+/// Writes the status onto this very version of the object.
+async fn put_status<K: Kind>(cx: &Context, object: &K, status: &Status) -> kube::Result<K> {
+    let metadata = json!({
+        "name": object.name_any(),
+        "namespace": object.namespace(),
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+    });
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": metadata,
+        "status": status,
+    });
+    api::<K>(cx, object)
+        .patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(body))
+        .await
 }
 
 /// Writes finalizers and annotations, onto the very version of the object that was read.
@@ -127,7 +146,12 @@ pub async fn unreadable<K: Kind>(cx: &Context, invalid: &InvalidObject, now: Tim
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        "metadata": { "name": name, "namespace": namespace, "uid": metadata.uid },
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+        },
         "status": status,
     });
     api.patch_status(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(body))

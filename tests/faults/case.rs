@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     foreign::BURSTS,
     kind::{Kind, Side},
-    scenario::{End, Intrusion, Scenario},
+    scenario::{End, Intrusion, Scenario, Tried},
     wire::Met,
 };
 
@@ -30,6 +30,14 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Its row in the table of faults.
+    pub fn row(&self) -> u8 {
+        match self.kind.row() {
+            3 if Side::of(&self.at.call) == Side::Kubernetes => 11,
+            row => row,
+        }
+    }
+
     /// Whether it happens at this point.
     pub fn happens_at(&self, point: &Point) -> bool {
         let same = (&self.at.call, &self.at.object) == (&point.call, &point.object);
@@ -95,18 +103,19 @@ pub fn derive(scenario: &'static Scenario, trace: &[Met]) -> Vec<Case> {
         }
     }
     if let Some(first) = mutations.first() {
-        for seconds in [1, 10] {
-            faults.push(Fault { at: first.point.clone(), kind: Kind::Throttled(Duration::from_secs(seconds)) });
+        for seconds in [1, 10, 60].iter().filter(|seconds| **seconds < 60 || scenario.tried == Tried::Throttling) {
+            faults.push(Fault { at: first.point.clone(), kind: Kind::Throttled(Duration::from_secs(*seconds)) });
         }
         faults.push(Fault { at: first.point.clone(), kind: Kind::Silent });
     }
-    if scenario.alone {
-        // They take long, one after the other: what kills the operator, and what the API server refuses.
-        let tried = |kind: &Kind| {
-            matches!(kind, Kind::KilledBefore | Kind::KilledSent | Kind::Failed { status: 409 | 422 | 500, .. })
-        };
-        faults.retain(|fault| tried(&fault.kind));
-    }
+    faults.retain(|fault| match scenario.tried {
+        Tried::All => true,
+        Tried::Deaths => {
+            let refused = matches!(fault.kind, Kind::Failed { status: 409 | 422 | 500, .. });
+            refused || matches!(fault.kind, Kind::KilledBefore | Kind::KilledSent)
+        }
+        Tried::Throttling => matches!(fault.kind, Kind::Throttled(_)),
+    });
     faults.into_iter().map(|fault| Case { scenario, faults: vec![fault] }).collect()
 }
 
@@ -132,7 +141,7 @@ fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
             ]);
             kinds.extend([Kind::HalfAnswered, Kind::Garbled]);
             kinds.extend([Kind::Stale(1), Kind::Stale(3), Kind::Denied]);
-            kinds.extend([Kind::Expired, Kind::OtherAccount, Kind::Twin, Kind::OldList]);
+            kinds.extend([Kind::Expired, Kind::OtherAccount, Kind::OtherRegion, Kind::Twin, Kind::OldList]);
         }
         (Side::Aws, false) => {
             kinds.extend([Kind::KilledBefore, Kind::KilledAnswered]);

@@ -73,6 +73,8 @@ pub enum Kind {
     Expired,
     /// The operator is started again with another account's credentials, until it has said so.
     OtherAccount,
+    /// The operator is started again for another region, until it has said so.
+    OtherRegion,
     /// Somebody does something before it is executed.
     Meanwhile(&'static Intrusion),
     /// A second operator is started and does its work before it is executed.
@@ -114,7 +116,7 @@ impl Kind {
             Self::Failed { .. } | Self::Written => 11,
             Self::Meanwhile(intrusion) => intrusion.row,
             Self::Twin | Self::LeaseLost | Self::Frozen | Self::FrozenPastLease => 13,
-            Self::Expired | Self::OtherAccount => 16,
+            Self::Expired | Self::OtherAccount | Self::OtherRegion => 16,
             Self::Burst(burst) => burst.row,
         }
     }
@@ -154,6 +156,7 @@ impl fmt::Display for Kind {
             Self::Written => "written, then 504",
             Self::Expired => "credentials expired",
             Self::OtherAccount => "another account",
+            Self::OtherRegion => "another region",
             Self::Meanwhile(intrusion) => return f.write_str(intrusion.name),
             Self::Burst(burst) => return f.write_str(burst.name),
             Self::Twin => "a second operator",

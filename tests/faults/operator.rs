@@ -31,8 +31,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// Between two looks at a quiet store.
-pub const POLL: Duration = Duration::from_millis(350);
+use crate::scenario::Pace;
 
 /// How an operator is started.
 #[derive(Clone)]
@@ -47,6 +46,8 @@ pub struct Settings {
     pub endpoint: String,
     /// The region.
     pub region: String,
+    /// How often it looks and tries again.
+    pub pace: Pace,
     /// The clock of its account.
     pub clock: http::Uri,
     /// Whose credentials it has.
@@ -195,9 +196,9 @@ async fn operate(settings: Settings, leads: &AtomicBool) {
         namespace: Some(settings.namespace.clone()),
         clock: Clock::Remote(settings.clock),
         timing: Timing {
-            poll: POLL,
+            poll: settings.pace.poll,
             backoff_min: Duration::from_millis(20),
-            backoff_max: Duration::from_millis(500),
+            backoff_max: settings.pace.backoff,
             not_found_grace: Duration::from_secs(30),
             pass: Duration::from_mins(2),
         },

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     case::{Fault, explained},
+    kind::Kind,
     wire::Seen,
     world::{KINDS, REGION, World},
 };
@@ -71,7 +72,7 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
     let mut broken = Vec::new();
     let parameters = &arrival.parameters;
     let mut refuse = |what: &str| broken.push(format!("{} {}: {what}", arrival.call, arrival.object));
-    let operation = arrival.call.split(':').next_back().unwrap_or_default();
+    let (service, operation) = arrival.call.split_once(':').unwrap_or_default();
     match operation {
         "CreateDBInstance" if parameters["StorageEncrypted"] != true => refuse("rule 1: without encryption"),
         "CreateReplicationGroup"
@@ -90,13 +91,13 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
     if parameters["PubliclyAccessible"] == true || parameters["TransitEncryptionEnabled"] == false {
         refuse("rule 1: less safe than before");
     }
-    let there = owner_tags(world, &arrival.object);
+    let there = owner_tags(world, service, &arrival.object);
     // What is sent late, when it is all over, deletes nothing.
     if there.is_some()
         && ["DeleteDBInstance", "DeleteReplicationGroup", "DeleteBucket", "DeleteObject", "DeleteObjects"]
             .contains(&operation)
     {
-        let owner = owner_of(world, &arrival.object).await;
+        let owner = owner_of(world, service, &arrival.object).await;
         let policy = owner.as_ref().map(|object| object["spec"]["deletionPolicy"].as_str().unwrap_or_default());
         if owner.as_ref().is_none_or(|object| object["metadata"]["deletionTimestamp"].is_null()) {
             refuse("rule 2: deleted though no object of it is being deleted");
@@ -111,7 +112,7 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
     }
     // As the operator has seen them last: it cannot know what somebody has done since.
     if there.is_some()
-        && let Some(tags) = world.wire.last_tags(&arrival.object)
+        && let Some(tags) = world.wire.last_tags(service, &arrival.object)
     {
         match tags.get("showcore.io/uid") {
             Some(uid) if !world.ground.objects.ever(&world.namespace, uid) => {
@@ -137,29 +138,30 @@ pub async fn orphans(world: &World) -> Vec<String> {
         uids.extend(all.iter().map(|object| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned()));
     }
     let instances = world.account.execute("rds", REGION, "DescribeDBInstances", &json!({}), "").unwrap_or_default();
-    let mut stores: Vec<String> = list(&instances["DBInstances"])
-        .map(|instance| instance["DBInstanceIdentifier"].as_str().unwrap_or_default().to_owned())
-        .collect();
-    stores.extend(world.account.elasticache().groups(REGION).map(|group| group.id.clone()));
-    stores.extend(world.sim().s3().of(world.account.id()).map(|(name, _)| name.to_owned()));
-    stores.sort();
-    stores.dedup();
-    let orphan = |store: &String| {
-        let uid = owner_tags(world, store)?.remove("showcore.io/uid")?;
-        (!uids.contains(&uid)).then(|| format!("rule 6: {store} is in AWS, and its object is gone"))
+    let name = |instance: &Value| instance["DBInstanceIdentifier"].as_str().unwrap_or_default().to_owned();
+    let mut stores: Vec<_> = list(&instances["DBInstances"]).map(|instance| ("rds", name(instance))).collect();
+    stores.extend(world.account.elasticache().groups(REGION).map(|group| ("elasticache", group.id.clone())));
+    stores.extend(world.sim().s3().of(world.account.id()).map(|(name, _)| ("s3", name.to_owned())));
+    let orphan = |(service, store): &(&str, String)| {
+        let uid = owner_tags(world, service, store)?.remove("showcore.io/uid")?;
+        (!uids.contains(&uid)).then(|| format!("rule 6: {service}'s {store} is in AWS, and its object is gone"))
     };
     stores.iter().filter_map(orphan).collect()
 }
 
-/// The object of our kinds that means this store, asked afresh.
-async fn owner_of(world: &World, store: &str) -> Option<Value> {
-    for (kind, _) in KINDS {
-        let Ok(all) = objects::list(&world.client(), &world.namespace, kind).await else { continue };
-        if let Some(object) = all.into_iter().find(|object| world.general(&identifier(object)) == store) {
-            return Some(object);
-        }
+/// The kind whose stores are this service's.
+fn kind_of(service: &str) -> &'static str {
+    match service {
+        "rds" => "ShowCoreDatabase",
+        "elasticache" => "ShowCoreCache",
+        _ => "ShowCoreBucket",
     }
-    None
+}
+
+/// The object of our kinds that means this store, asked afresh.
+async fn owner_of(world: &World, service: &str, store: &str) -> Option<Value> {
+    let all = objects::list(&world.client(), &world.namespace, kind_of(service)).await.ok()?;
+    all.into_iter().find(|object| world.general(&identifier(object)) == store)
 }
 
 /// The name in AWS that an object's spec means; `{accountID}` may stand in it.
@@ -169,23 +171,30 @@ pub fn identifier(object: &Value) -> String {
     named.or(object["metadata"]["name"].as_str()).unwrap_or_default().to_owned()
 }
 
-/// The tags of the store of this name, if there is one.
-pub fn owner_tags(world: &World, store: &str) -> Option<BTreeMap<String, String>> {
+/// The tags of the service's store of this name, if there is one.
+pub fn owner_tags(world: &World, service: &str, store: &str) -> Option<BTreeMap<String, String>> {
     if world.ground.foreign() {
         return None;
     }
-    let question = json!({ "DBInstanceIdentifier": store });
-    if let Ok(found) = world.account.execute("rds", REGION, "DescribeDBInstances", &question, "") {
-        let tags = list(&found["DBInstances"][0]["TagList"]);
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        return Some(tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect());
+    match service {
+        "rds" => {
+            let question = json!({ "DBInstanceIdentifier": store });
+            let found = world.account.execute("rds", REGION, "DescribeDBInstances", &question, "").ok()?;
+            let tags = list(&found["DBInstances"][0]["TagList"]);
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            Some(tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect())
+        }
+        "elasticache" => {
+            let caches = world.account.elasticache();
+            let group = caches.group(REGION, store)?;
+            Some(group.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+        }
+        _ => {
+            let buckets = world.sim().s3();
+            let bucket = buckets.get(&world.particular(store)).filter(|bucket| bucket.owner == world.account.id())?;
+            Some(bucket.tags.iter().cloned().collect())
+        }
     }
-    if let Some(group) = world.account.elasticache().group(REGION, store) {
-        return Some(group.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect());
-    }
-    let buckets = world.sim().s3();
-    let bucket = buckets.get(&world.particular(store)).filter(|bucket| bucket.owner == world.account.id())?;
-    Some(bucket.tags.iter().cloned().collect())
 }
 
 /// The password that a Secret's write carries.
@@ -220,11 +229,28 @@ pub fn budget(seen: &Seen, clean: &Seen, faults: &[Fault]) -> Option<String> {
         .filter(|(_, beyond)| *beyond > 0)
         .collect();
     let total: u32 = beyond.iter().map(|(_, beyond)| *beyond).sum();
-    let explained = explained(faults, seen.met, clean.mutations.values().sum());
+    let explained = explained(faults, seen.met, clean.changes());
     let list = || beyond.iter().map(|((call, object), times)| format!("{times} {call} {object}")).collect::<Vec<_>>();
     (total > explained).then(|| {
         format!("{total} mutations more than without the fault, which explains {explained}: {}", list().join(", "))
     })
+}
+
+/// While AWS throttles, each object is looked at as seldom as its backoff says, and each try of a pass three times by the SDK.
+pub fn rate(world: &World, seen: &Seen, faults: &[Fault]) -> Option<String> {
+    let throttled = faults.iter().find_map(|fault| match fault.kind {
+        Kind::Throttled(time) => Some(time),
+        _ => None,
+    })?;
+    let longest = world.scenario().pace.backoff;
+    // Doubled from 20 ms to the longest, then the longest again and again; jitter only adds.
+    let doublings = (longest.as_millis() / 20).ilog2() + 1;
+    let longest_waits = throttled.as_millis() / longest.as_millis() + 1;
+    let objects = world.ground.objects.all(&world.namespace).len().max(1);
+    let bound = objects as u128 * 3 * (u128::from(doublings) + longest_waits);
+    let met = u128::from(seen.met);
+    (met > bound)
+        .then(|| format!("rule 9: {met} requests while AWS throttled for {throttled:?}; {bound} are explained"))
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

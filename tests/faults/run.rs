@@ -256,6 +256,14 @@ async fn known(ground: &Arc<Ground>, scenario: &'static Scenario) -> anyhow::Res
         scenario.name,
         differences.join("\n")
     );
+    let made = first.seen.changes().max(second.seen.changes());
+    anyhow::ensure!(
+        made <= scenario.mutations,
+        "{}: without a fault {made} calls change something, and {} are enough:\n{:?}",
+        scenario.name,
+        scenario.mutations,
+        first.seen.mutations
+    );
     let both = |met: &&Met| second.seen.trace.iter().any(|other| other.point == met.point);
     let trace = first.seen.trace.iter().filter(both).cloned().collect();
     let after = scenario
@@ -363,13 +371,14 @@ async fn tried(ground: &Arc<Ground>, known: &Known, case: &Case) -> anyhow::Resu
         wrong.extend(seen.broken.iter().cloned());
         wrong.extend(oracle::secrets(&seen, &world.logged()));
         wrong.extend(oracle::budget(&seen, &expected.seen, &case.faults));
+        wrong.extend(oracle::rate(&world, &seen, &case.faults));
         wrong.extend(oracle::orphans(&world).await);
         wrong.extend(world.written_elsewhere().iter().map(|call| format!("{call} in another account")));
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         anyhow::Ok(())
     };
-    let result = tokio::time::timeout(Duration::from_mins(3), result).await;
+    let result = tokio::time::timeout(Duration::from_mins(5), result).await;
     world.end().await;
-    let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("it did not end within three minutes")));
+    let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("it did not end within five minutes")));
     result.map_err(|error| if error.is::<NeverMet>() { error } else { anyhow::anyhow!("{error:#}\n{}", told(&world)) })
 }

@@ -1,5 +1,7 @@
 //! The language of scenarios: what users and outsiders do, and what is waited for.
 
+use std::time::Duration;
+
 use harness::judge::emulator::Emulator;
 use serde_json::Value;
 
@@ -18,11 +20,41 @@ pub struct Scenario {
     pub intrusions: &'static [Intrusion],
     /// How many operators there are: more than one hold an election.
     pub replicas: usize,
-    /// Whether it changes what all share, so that it needs a control plane of its own, and its cases run one by one.
+    /// Whether it changes what all share, or is so much that it slows others down: it has a control plane of its own then, and
+    /// its cases run one by one.
     pub alone: bool,
+    /// What is tried with it.
+    pub tried: Tried,
     /// The emulator that answers instead of our own stand-in; microburst then makes the faults.
     pub before: Option<Emulator>,
+    /// How often its operators look and try again.
+    pub pace: Pace,
+    /// At most so many calls that change something are made without a fault: the same operator is no judge of itself.
+    pub mutations: u32,
 }
+
+/// Which faults are tried with a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// All that make sense at a point.
+    All,
+    /// What kills the operator, and what the API server refuses.
+    Deaths,
+    /// Throttling of all calls, at the first that changes something.
+    Throttling,
+}
+
+/// How often operators look at a quiet store, and try again at the most.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two looks.
+    pub poll: Duration,
+    /// The longest wait after a failure; the shortest is 20 ms.
+    pub backoff: Duration,
+}
+
+/// Of most scenarios.
+pub const QUICK: Pace = Pace { poll: Duration::from_millis(350), backoff: Duration::from_millis(500) };
 
 impl Scenario {
     /// How many of its steps come before the goals at its end.
@@ -33,7 +65,7 @@ impl Scenario {
 
 /// How many of these steps come before the goals at their end.
 pub fn actions(steps: &[&Step]) -> usize {
-    steps.iter().rposition(|step| !matches!(step, Step::Await(..))).map_or(0, |at| at + 1)
+    steps.iter().rposition(|step| !matches!(step, Step::Await(..) | Step::AwaitAll(_))).map_or(0, |at| at + 1)
 }
 
 /// What somebody does at any moment.
@@ -63,6 +95,8 @@ pub enum End {
 pub enum Step {
     /// A user applies these manifests.
     Apply(&'static str),
+    /// The same with many.
+    ApplyAll(fn() -> String),
     /// A user deletes the object.
     Delete(&'static str, &'static str),
     /// A user deletes the object, and applies this once it is gone.
@@ -77,6 +111,8 @@ pub enum Step {
     Crds(&'static [&'static str]),
     /// The object is waited for.
     Await(&'static str, &'static str, Goal),
+    /// All objects are waited for.
+    AwaitAll(Goal),
 }
 
 /// A state of an object.

@@ -1,12 +1,15 @@
 //! The scenarios.
 
+use std::time::Duration;
+
 use harness::judge::emulator::Emulator;
 
 use crate::scenario::{
     End::{AsAfter, Same},
     Goal::{Gone, Says, Settled},
-    Intrusion, Scenario, Step,
-    Step::{Apply, Await, Crds, Delete, DeleteNamespace, Outside, Remake, Restart},
+    Intrusion, Pace, QUICK, Scenario, Step,
+    Step::{Apply, ApplyAll, Await, AwaitAll, Crds, Delete, DeleteNamespace, Outside, Remake, Restart},
+    Tried,
 };
 
 mod outside;
@@ -189,9 +192,42 @@ const RIVALS: &str = concat!(
     )
 );
 
+fn two_hundred() -> String {
+    many("core")
+}
+
+fn two_hundred_edited() -> String {
+    many("web")
+}
+
+/// Forty databases, which is AWS's quota for an account, forty caches and 120 buckets of this team.
+fn many(team: &str) -> String {
+    let object = |kind: &str, number: u32, spec: &str| {
+        format!(
+            "{{apiVersion: showcore.io/v1alpha1, kind: {kind}, metadata: {{name: many-{number}}}, spec: {{tags: {{team: {team}}}, {spec}}}}}"
+        )
+    };
+    let databases = (0..40).map(|number| object(DB, number, "engineVersion: '16.4'"));
+    let caches = (40..80).map(|number| object(CACHE, number, "engineVersion: '7.1'"));
+    let buckets = (80..200)
+        .map(|number| object(BUCKET, number, &format!("bucketName: 'many-{number}-{{accountID}}', purpose: Backups")));
+    databases.chain(caches).chain(buckets).collect::<Vec<_>>().join("\n---\n")
+}
+
 /// A scenario with one operator and nobody who intrudes.
-const fn scenario(name: &'static str, prepared: &'static [Step], steps: &'static [Step]) -> Scenario {
-    Scenario { name, prepared, steps, intrusions: &[], replicas: 1, alone: false, before: None }
+const fn scenario(name: &'static str, mutations: u32, prepared: &'static [Step], steps: &'static [Step]) -> Scenario {
+    Scenario {
+        name,
+        prepared,
+        steps,
+        intrusions: &[],
+        replicas: 1,
+        alone: false,
+        tried: Tried::All,
+        before: None,
+        pace: QUICK,
+        mutations,
+    }
 }
 
 const fn with(intrusions: &'static [Intrusion], scenario: Scenario) -> Scenario {
@@ -207,6 +243,7 @@ const fn before(emulator: Emulator, scenario: Scenario) -> Scenario {
 pub static ALL: &[Scenario] = &[
     scenario(
         "estate-created",
+        14,
         &[],
         &[
             Apply(include_str!("../../examples/estate/database.yaml")),
@@ -219,13 +256,14 @@ pub static ALL: &[Scenario] = &[
             Await(BUCKET, "showcore-cloudtrail-logs", Settled),
         ],
     ),
-    with(TO_DATABASE, scenario("database-created", &[], &[Apply(DATABASE), Await(DB, "shop", Settled)])),
-    with(TO_CACHE, scenario("cache-created", &[], &[Apply(THE_CACHE), Await(CACHE, "shop", Settled)])),
-    with(TO_BUCKET, scenario("bucket-created", &[], &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)])),
+    with(TO_DATABASE, scenario("database-created", 3, &[], &[Apply(DATABASE), Await(DB, "shop", Settled)])),
+    with(TO_CACHE, scenario("cache-created", 3, &[], &[Apply(THE_CACHE), Await(CACHE, "shop", Settled)])),
+    with(TO_BUCKET, scenario("bucket-created", 5, &[], &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)])),
     with(
         DATABASE_VANISHES,
         scenario(
             "database-changed",
+            6,
             &[Apply(DATABASE_BEFORE), Await(DB, "shop", Settled)],
             &[Apply(DATABASE_AFTER), Await(DB, "shop", Settled)],
         ),
@@ -234,6 +272,7 @@ pub static ALL: &[Scenario] = &[
         CACHE_VANISHES,
         scenario(
             "cache-changed",
+            8,
             &[Apply(CACHE_BEFORE), Await(CACHE, "shop", Settled)],
             &[Apply(CACHE_AFTER), Await(CACHE, "shop", Settled)],
         ),
@@ -242,62 +281,74 @@ pub static ALL: &[Scenario] = &[
         BUCKET_VANISHES,
         scenario(
             "bucket-changed",
+            6,
             &[Apply(BUCKET_BEFORE), Await(BUCKET, "shop", Settled)],
             &[Apply(BUCKET_AFTER), Await(BUCKET, "shop", Settled)],
         ),
     ),
     scenario(
         "database-drifted",
+        4,
         &[Apply(DATABASE_BEFORE), Await(DB, "shop", Settled)],
         &[Outside(outside::drift_database), Await(DB, "shop", Settled)],
     ),
     scenario(
         "cache-drifted",
+        4,
         &[Apply(CACHE_BEFORE), Await(CACHE, "shop", Settled)],
         &[Outside(outside::drift_cache), Await(CACHE, "shop", Settled)],
     ),
     scenario(
         "bucket-drifted",
+        8,
         &[Apply(BUCKET_BEFORE), Await(BUCKET, "shop", Settled)],
         &[Outside(outside::drift_bucket), Await(BUCKET, "shop", Settled)],
     ),
     scenario(
         "bucket-disowned",
+        0,
         &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
         &[Outside(outside::untag_bucket), Await(BUCKET, "shop", Says("Stalled", "NotOurs"))],
     ),
     scenario(
         "database-deleted-snapshot",
+        2,
         &[Apply(database!(", deletionPolicy: Snapshot, parameters: {work_mem: '8192'}")), Await(DB, "shop", Settled)],
         &[Delete(DB, "shop"), Await(DB, "shop", Gone)],
     ),
     scenario(
         "database-deleted-delete",
+        2,
         &[Apply(DATABASE), Await(DB, "shop", Settled)],
         &[Delete(DB, "shop"), Await(DB, "shop", Gone)],
     ),
     scenario(
         "database-deleted-retain",
+        1,
         &[Apply(database!(", deletionPolicy: Retain")), Await(DB, "shop", Settled)],
         &[Delete(DB, "shop"), Await(DB, "shop", Gone)],
     ),
     scenario(
         "cache-deleted-snapshot",
+        2,
         &[Apply(cache!(", deletionPolicy: Snapshot, parameters: {timeout: '100'}")), Await(CACHE, "shop", Settled)],
         &[Delete(CACHE, "shop"), Await(CACHE, "shop", Gone)],
     ),
     scenario(
         "cache-deleted-delete",
+        2,
         &[Apply(THE_CACHE), Await(CACHE, "shop", Settled)],
         &[Delete(CACHE, "shop"), Await(CACHE, "shop", Gone)],
     ),
     scenario(
         "cache-deleted-retain",
+        1,
         &[Apply(cache!(", deletionPolicy: Retain")), Await(CACHE, "shop", Settled)],
         &[Delete(CACHE, "shop"), Await(CACHE, "shop", Gone)],
     ),
     scenario(
         "bucket-deleted-delete",
+        2,
         &[
             Apply(bucket!(", purpose: Backups, deletionPolicy: Delete, emptyOnDelete: true")),
             Await(BUCKET, "shop", Settled),
@@ -307,11 +358,13 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "bucket-deleted-retain",
+        1,
         &[Apply(bucket!(", purpose: Backups")), Await(BUCKET, "shop", Settled), Outside(outside::fill_bucket)],
         &[Delete(BUCKET, "shop"), Await(BUCKET, "shop", Gone)],
     ),
     scenario(
         "two-objects-one-store",
+        0,
         &[Apply(DATABASE), Apply(THE_BUCKET), Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
         &[
             Apply(RIVALS),
@@ -327,6 +380,7 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "made-again",
+        11,
         &[Apply(DATABASE), Apply(THE_BUCKET), Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
         &[
             Delete(DB, "shop"),
@@ -341,6 +395,7 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "kept-and-adopted",
+        5,
         &[
             Apply(bucket!(", purpose: Backups")),
             Apply(database!(", deletionPolicy: Retain")),
@@ -360,6 +415,7 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "change-taken-back",
+        2,
         &[Apply(object!("ShowCoreCache", "shop", "engineVersion: '7.1'")), Await(CACHE, "shop", Settled)],
         &[
             Apply(object!(
@@ -374,6 +430,7 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "bucket-half-way",
+        6,
         &[],
         &[
             Outside(outside::deny_policies),
@@ -386,6 +443,7 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "database-fails-late",
+        0,
         &[Apply(DATABASE), Await(DB, "shop", Settled)],
         &[
             Outside(outside::database_incompatible),
@@ -404,6 +462,7 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "namespace-deleted",
+        4,
         &[
             Apply(DATABASE),
             Apply(cache!(", deletionPolicy: Snapshot, connectionSecretName: cache")),
@@ -416,13 +475,16 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "operator-restarted",
+        2,
         &[Apply(DATABASE), Apply(THE_BUCKET), Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
         &[Restart, Apply(EDITED_BUCKET), Restart, Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
     ),
     Scenario {
         alone: true,
+        tried: Tried::Deaths,
         ..scenario(
             "crds-upgraded",
+            4,
             &[
                 Crds(&[
                     "adoption",
@@ -454,12 +516,13 @@ pub static ALL: &[Scenario] = &[
     },
     before(
         Emulator::Ministack,
-        scenario("bucket-created-at-ministack", &[], &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)]),
+        scenario("bucket-created-at-ministack", 7, &[], &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)]),
     ),
     before(
         Emulator::Ministack,
         scenario(
             "bucket-changed-at-ministack",
+            2,
             &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
             &[Apply(EDITED_BUCKET), Await(BUCKET, "shop", Settled)],
         ),
@@ -468,23 +531,40 @@ pub static ALL: &[Scenario] = &[
         Emulator::Ministack,
         scenario(
             "bucket-deleted-at-ministack",
+            1,
             &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
             &[Delete(BUCKET, "shop"), Await(BUCKET, "shop", Gone)],
         ),
     ),
-    before(Emulator::Moto, scenario("database-created-at-moto", &[], &[Apply(DATABASE), Await(DB, "shop", Settled)])),
+    before(
+        Emulator::Moto,
+        scenario("database-created-at-moto", 3, &[], &[Apply(DATABASE), Await(DB, "shop", Settled)]),
+    ),
     before(
         Emulator::Moto,
         scenario(
             "database-deleted-at-moto",
+            1,
             &[Apply(database!(", deletionPolicy: Snapshot")), Await(DB, "shop", Settled)],
             &[Delete(DB, "shop"), Await(DB, "shop", Gone)],
         ),
     ),
     Scenario {
+        alone: true,
+        tried: Tried::Throttling,
+        pace: Pace { poll: Duration::from_secs(5), backoff: Duration::from_secs(10) },
+        ..scenario(
+            "two-hundred-throttled",
+            200,
+            &[ApplyAll(two_hundred), AwaitAll(Settled)],
+            &[ApplyAll(two_hundred_edited), AwaitAll(Settled)],
+        )
+    },
+    Scenario {
         replicas: 2,
         ..scenario(
             "two-replicas",
+            8,
             &[],
             &[Apply(DATABASE), Apply(THE_BUCKET), Await(DB, "shop", Settled), Await(BUCKET, "shop", Settled)],
         )

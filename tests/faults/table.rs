@@ -26,7 +26,7 @@ struct Cell {
 impl Table {
     /// Adds a case.
     pub fn add(&mut self, case: &Case, passed: bool, took: Duration) {
-        let row = if case.faults.len() > 1 { 17 } else { case.faults.first().map_or(0, |fault| fault.kind.row()) };
+        let row = if case.faults.len() > 1 { 17 } else { case.faults.first().map_or(0, |fault| fault.row()) };
         let cell = self.cells.entry((case.scenario.name, row)).or_default();
         cell.cases += 1;
         cell.failed += usize::from(!passed);

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     ground::Ground,
-    scenario::Scenario,
+    scenario::{QUICK, Scenario, Tried},
     world::{KINDS, World},
 };
 
@@ -25,8 +25,18 @@ pub struct Change {
 }
 
 /// Nothing happens in a walk but its changes.
-static WALK: Scenario =
-    Scenario { name: "walk", prepared: &[], steps: &[], intrusions: &[], replicas: 1, alone: false, before: None };
+static WALK: Scenario = Scenario {
+    name: "walk",
+    prepared: &[],
+    steps: &[],
+    intrusions: &[],
+    replicas: 1,
+    alone: false,
+    before: None,
+    pace: QUICK,
+    mutations: 0,
+    tried: Tried::All,
+};
 /// Changes of one walk.
 const LENGTH: usize = 6;
 

@@ -63,7 +63,7 @@ struct State {
     /// Reads of AWS since the last write, by object.
     looks: HashMap<String, u32>,
     /// The tags of a store as they were when the operator looked at it last.
-    tags: HashMap<String, BTreeMap<String, String>>,
+    tags: HashMap<(String, String), BTreeMap<String, String>>,
     answers: HashMap<(String, String), Response<Bytes>>,
     stale: HashMap<(String, String), (Response<Bytes>, u32)>,
     broken: Vec<String>,
@@ -84,6 +84,13 @@ pub struct Seen {
     pub passwords: Vec<String>,
     /// What no request may ever do, done.
     pub broken: Vec<String>,
+}
+
+impl Seen {
+    /// How many calls to AWS can have changed something.
+    pub fn changes(&self) -> u32 {
+        self.mutations.values().sum()
+    }
 }
 
 impl Wire {
@@ -142,8 +149,8 @@ impl Wire {
     }
 
     /// The tags of this store as they were when the operator looked at it last.
-    pub fn last_tags(&self, store: &str) -> Option<BTreeMap<String, String>> {
-        self.lock().tags.get(store).cloned()
+    pub fn last_tags(&self, service: &str, store: &str) -> Option<BTreeMap<String, String>> {
+        self.lock().tags.get(&(service.to_owned(), store.to_owned())).cloned()
     }
 
     /// Whether this is the first time that something is denied.
@@ -257,6 +264,10 @@ impl Wire {
                 world.in_another_account().await;
                 Outcome::Cut
             }
+            Kind::OtherRegion => {
+                world.in_another_region().await;
+                Outcome::Cut
+            }
             Kind::Meanwhile(intrusion) => {
                 // Not before what is intruded upon has been done.
                 world.until(Duration::from_secs(5), || self.phase() >= world.scenario().actions()).await;
@@ -300,6 +311,8 @@ impl Wire {
     /// Executes it, and holds what it did against what no request may ever do.
     async fn pass(&self, world: &World, arrival: &Arrival, execute: Execute) -> Outcome {
         let key = (arrival.call.clone(), arrival.parameters.to_string());
+        let service = arrival.call.split(':').next().unwrap_or_default();
+        let store = (service.to_owned(), arrival.object.clone());
         if Side::of(&arrival.call) != Side::Aws {
             if let Some(list) = world.old_list(arrival) {
                 return Outcome::Answered(list);
@@ -310,10 +323,11 @@ impl Wire {
             if let Some(old) = self.lock().stale_answer(&key) {
                 return Outcome::Answered(old);
             }
-            let tags = TAGGED.contains(&arrival.call.as_str()).then(|| oracle::owner_tags(world, &arrival.object));
+            let tags =
+                TAGGED.contains(&arrival.call.as_str()).then(|| oracle::owner_tags(world, service, &arrival.object));
             let answer = execute.await;
             if let Some(Some(tags)) = tags {
-                self.lock().tags.insert(arrival.object.clone(), tags);
+                self.lock().tags.insert(store, tags);
             }
             if let Some(answer) = &answer {
                 self.lock().answers.insert(key, answer.clone());
@@ -327,10 +341,10 @@ impl Wire {
         let mut state = self.lock();
         state.broken.extend(broken);
         if arrival.call.ends_with(":AddTagsToResource")
-            && let Some(tags) = oracle::owner_tags(world, &arrival.object)
+            && let Some(tags) = oracle::owner_tags(world, service, &arrival.object)
         {
             // What follows in the same plan is sent to what it has just tagged.
-            state.tags.insert(arrival.object.clone(), tags);
+            state.tags.insert(store, tags);
         }
         drop(state);
         Outcome::of(answer)
