@@ -96,6 +96,14 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
         }
         return Ok(broken);
     }
+    let gone = |line: &&&str| {
+        let scenario = line.split(':').next().unwrap_or_default();
+        known.iter().any(|known| known.scenario.name == scenario)
+            && !all.iter().any(|(_, case)| case.to_string() == **line)
+    };
+    if let Some(line) = scenarios::REGRESSIONS.iter().find(gone) {
+        anyhow::bail!("a case that has found a bug is not among the cases any more: {line}");
+    }
     let mut cases = select(arguments, all)?;
     cases = (0..arguments.times).flat_map(|_| cases.iter().cloned()).collect();
     let begun = Instant::now();
@@ -224,14 +232,15 @@ fn select(arguments: &Arguments, mut all: Vec<(usize, Case)>) -> anyhow::Result<
     }
     if let Some(number) = arguments.sample {
         all.shuffle(&mut random);
-        // One of each scenario and kind first.
+        // What has found bugs, and one of each scenario and kind, first.
         let mut first = Vec::new();
         let mut seen = std::collections::HashSet::new();
         let mut rest = Vec::new();
         for (n, case) in all {
             let kind = case.faults.first().map(|fault| fault.kind.to_string());
+            let regression = scenarios::REGRESSIONS.contains(&case.to_string().as_str());
             let new = seen.insert(format!("{n}")) | kind.is_some_and(|kind| seen.insert(kind));
-            if new { first.push((n, case)) } else { rest.push((n, case)) }
+            if regression || new { first.push((n, case)) } else { rest.push((n, case)) }
         }
         first.extend(rest);
         first.truncate(number);
