@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     foreign::BURSTS,
     kind::{Kind, Side},
-    scenario::{End, Intrusion, Scenario, Tried},
+    scenario::{End, Intrusion, Scenario, Step, Tried},
     wire::Met,
 };
 
@@ -98,8 +98,10 @@ pub fn derive(scenario: &'static Scenario, trace: &[Met]) -> Vec<Case> {
     // A few of each that needs a process, at the first, the middle and the last mutation.
     let mutations: Vec<_> = trace.iter().filter(|met| Side::of(&met.point.call) == Side::Aws && met.mutating).collect();
     for at in chosen(&mutations) {
-        for kind in [Kind::Sigkilled, Kind::Frozen, Kind::FrozenPastLease] {
-            faults.push(Fault { at: at.point.clone(), kind });
+        faults.extend([Kind::Sigkilled, Kind::Frozen].map(|kind| Fault { at: at.point.clone(), kind }));
+        // The lease is in the namespace, and goes with it.
+        if !scenario.steps.iter().any(|step| matches!(step, Step::DeleteNamespace)) {
+            faults.push(Fault { at: at.point.clone(), kind: Kind::FrozenPastLease });
         }
     }
     if let Some(first) = mutations.first() {

@@ -57,7 +57,7 @@ pub enum Kind {
     },
     /// Executed, and half the answer comes.
     HalfAnswered,
-    /// Not executed, and answered with what nobody understands.
+    /// Executed, and answered with what nobody understands.
     Garbled,
     /// Not executed, and not answered.
     Silent,

@@ -273,7 +273,10 @@ async fn known(ground: &Arc<Ground>, scenario: &'static Scenario) -> anyhow::Res
         scenario.mutations,
         first.seen.mutations
     );
-    let both = |met: &&Met| second.seen.trace.iter().any(|other| other.point == met.point);
+    // What is met before the first step is done belongs to a quiet look: whether there is one then is chance.
+    let begun = |met: &Met| met.mutating || met.phase > 0 || scenario.prepared.is_empty();
+    let both =
+        |met: &&Met| begun(met) && second.seen.trace.iter().any(|other| other.point == met.point && begun(other));
     let trace = first.seen.trace.iter().filter(both).cloned().collect();
     let after = scenario
         .intrusions
