@@ -31,20 +31,9 @@ pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention:
     if *before == status && !intention {
         return Ok(object);
     }
-    let written = match put_status(cx, &object, &status).await {
-        Err(kube::Error::Api(refused)) if refused.is_conflict() && !intention => {
-            match api::<K>(cx, &object).get_opt(&object.name_any()).await {
-                // The uid: never onto an object that was made again under the same name.
-                Ok(Some(fresh)) if fresh.uid() == object.uid() && fresh.status() == before => {
-                    put_status(cx, &fresh, &status).await
-                }
-                Ok(_) => Err(kube::Error::Api(refused)),
-                Err(error) => Err(error),
-            }
-        }
-        result => result,
-    };
-    let written = written.map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
+    let written = put_status(&api::<K>(cx, &object), &object, &status, intention)
+        .await
+        .map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
     remember(cx, &written);
     cx.metrics.drift(K::KIND, before, written.status());
     for telling in conditions::events(before, written.status()) {
@@ -53,23 +42,34 @@ pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention:
     Ok(written)
 }
 
-/// Writes the status onto this very version of the object.
-async fn put_status<K: Kind>(cx: &Context, object: &K, status: &Status) -> kube::Result<K> {
-    let metadata = json!({
-        "name": object.name_any(),
-        "namespace": object.namespace(),
-        "uid": object.uid(),
-        "resourceVersion": object.resource_version(),
-    });
+/// Writes it onto the version of the object that it was made from, or onto a newer one that has the same status.
+async fn put_status<K: Kind>(api: &Api<K>, object: &K, status: &Status, intention: bool) -> kube::Result<K> {
+    let refused = match put_status_onto(api, object, status).await {
+        Err(kube::Error::Api(refused)) if refused.is_conflict() && !intention => refused,
+        result => return result,
+    };
+    match api.get_opt(&object.name_any()).await? {
+        // The uid: never onto an object that was made again under the same name.
+        Some(fresh) if fresh.uid() == object.uid() && fresh.status() == object.status() => {
+            put_status_onto(api, &fresh, status).await
+        }
+        _ => Err(kube::Error::Api(refused)),
+    }
+}
+
+async fn put_status_onto<K: Kind>(api: &Api<K>, version: &K, status: &Status) -> kube::Result<K> {
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        "metadata": metadata,
+        "metadata": {
+            "name": version.name_any(),
+            "namespace": version.namespace(),
+            "uid": version.uid(),
+            "resourceVersion": version.resource_version(),
+        },
         "status": status,
     });
-    api::<K>(cx, object)
-        .patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(body))
-        .await
+    api.patch_status(&version.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(body)).await
 }
 
 /// Writes finalizers and annotations, onto the very version of the object that was read.
@@ -150,7 +150,7 @@ pub async fn unreadable<K: Kind>(cx: &Context, invalid: &InvalidObject, now: Tim
             "name": name,
             "namespace": namespace,
             "uid": metadata.uid,
-            "resourceVersion": metadata.resource_version,
+            "resourceVersion": stored.metadata.resource_version,
         },
         "status": status,
     });
@@ -162,4 +162,75 @@ pub async fn unreadable<K: Kind>(cx: &Context, invalid: &InvalidObject, now: Tim
 
 fn remember<K: Kind>(cx: &Context, written: &K) {
     cx.memory.wrote(&written.uid().unwrap_or_default(), written.resource_version().as_deref());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::{Method, Request, Response, StatusCode};
+    use http_body_util::BodyExt;
+    use kube::{Client, client::Body};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::bucket::ShowCoreBucket;
+
+    fn object(version: &str, uid: &str, id: Option<&str>) -> Value {
+        json!({
+            "apiVersion": "showcore.io/v1alpha1",
+            "kind": "ShowCoreBucket",
+            "metadata": { "name": "shop", "namespace": "web", "uid": uid, "resourceVersion": version },
+            "spec": { "bucketName": "shop", "purpose": "Backups" },
+            "status": { "observedGeneration": 1, "conditions": [], "applied": id.map(|id| json!({ "tags.team": id })) },
+        })
+    }
+
+    /// An API server that holds this object. It keeps the versions onto which a status was written.
+    fn server(stored: Value) -> (Api<ShowCoreBucket>, Arc<Mutex<Vec<Value>>>) {
+        let written = Arc::<Mutex<Vec<Value>>>::default();
+        let kept = written.clone();
+        let answer = tower::service_fn(move |request: Request<Body>| {
+            let (stored, kept) = (stored.clone(), kept.clone());
+            async move {
+                let (head, body) = request.into_parts();
+                let mut status = StatusCode::OK;
+                let mut answer = stored.clone();
+                if head.method == Method::PATCH {
+                    let body = body.collect().await?.to_bytes();
+                    let version = serde_json::from_slice::<Value>(&body)?["metadata"]["resourceVersion"].clone();
+                    if version == stored["metadata"]["resourceVersion"] {
+                        kept.lock().unwrap().push(version);
+                    } else {
+                        status = StatusCode::CONFLICT;
+                        answer = json!({ "kind": "Status", "status": "Failure", "reason": "Conflict", "code": 409 });
+                    }
+                }
+                let mut response = Response::new(Body::from(answer.to_string().into_bytes()));
+                *response.status_mut() = status;
+                Ok::<_, tower::BoxError>(response)
+            }
+        });
+        (Api::namespaced(Client::new(answer, "web"), "web"), written)
+    }
+
+    #[tokio::test]
+    async fn rule_04_a_status_made_from_an_old_one_does_not_take_the_place_of_a_newer() {
+        let old: ShowCoreBucket = serde_json::from_value(object("3", "u", None)).unwrap();
+        let next = Status { observed_generation: 2, ..old.status().clone() };
+        for (name, stored, intention, onto) in [
+            ("the very version", object("3", "u", None), false, Some("3")),
+            ("only the rest has changed", object("7", "u", None), false, Some("7")),
+            ("the rest has changed, and it says what will be done", object("7", "u", None), true, None),
+            ("its status has changed", object("7", "u", Some("core")), false, None),
+            ("it was made again", object("7", "another", None), false, None),
+        ] {
+            let (api, written) = server(stored);
+            let result = put_status(&api, &old, &next, intention).await;
+            let onto: Vec<Value> = onto.into_iter().map(Value::from).collect();
+            assert_eq!(*written.lock().unwrap(), onto, "{name}");
+            let conflict = |error: kube::Error| matches!(error, kube::Error::Api(status) if status.is_conflict());
+            assert_eq!(result.err().is_some_and(conflict), onto.is_empty(), "{name}");
+        }
+    }
 }

@@ -138,15 +138,15 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
     }
     drop(done);
     println!("{}", table.render());
+    let minutes = begun.elapsed().as_secs_f64() / 60.0;
     let all =
         arguments.cases.is_empty() && arguments.scenarios.is_empty() && arguments.sample.or(arguments.pairs).is_none();
     if arguments.write || (all && arguments.minutes.is_none()) {
         let said = format!(
-            "`cargo faults {}`: {} cases of {known_cases}, {} failed, {:.0} minutes, {} at a time.",
+            "`cargo faults {}`: {} cases of {known_cases}, {} failed, {minutes:.0} minutes, {} at a time.",
             std::env::args().skip(1).collect::<Vec<_>>().join(" "),
             table.cases(),
             table.failed(),
-            begun.elapsed().as_secs_f64() / 60.0,
             arguments.at_once
         );
         table.write(&said)?;
@@ -154,6 +154,8 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<usize> {
     if table.cases() < drawn {
         println!("{} cases were left when the time was over", drawn - table.cases());
     }
+    let each = f64::from(u32::try_from(table.cases()).unwrap_or(u32::MAX)) / minutes;
+    println!("{each:.0} cases a minute");
     let failed = table.failed() + broken;
     println!("{} passed, {failed} failed", table.cases() - table.failed());
     Ok(failed)

@@ -208,8 +208,12 @@ impl World {
             return;
         }
         let world = self.clone();
-        // What makes a store (the calls of a bucket's creation are many), where there was none before.
-        let makes = arrival.call.starts_with("s3:") || arrival.call.contains(":Create");
+        // What makes a store, or closes its doors, where there was none before: without it nothing is usable and encrypted.
+        // Other settings of the spec are said to be missing, in Pending.
+        const DOORS: [&str; 4] =
+            ["PutBucketPolicy", "PutBucketEncryption", "PutPublicAccessBlock", "PutBucketOwnershipControls"];
+        let operation = arrival.call.split(':').next_back().unwrap_or_default();
+        let makes = operation.starts_with("Create") || DOORS.contains(&operation);
         let never_ready = makes && self.scenario.prepared.is_empty();
         tokio::spawn(async move {
             let all = || world.ground.objects.all(&world.namespace);
@@ -218,12 +222,12 @@ impl World {
             if !world.until(Duration::from_secs(20), said).await {
                 world.wire.breaks("the denied call was never told in a condition");
             }
-            let ready = |object: &Value| harness::condition(object, "Ready") == "True";
-            if never_ready && all().iter().any(|object| ready(object) && denied(object)) {
+            // For a while: what is tried again at once is tried very often now.
+            let ready = |object: &Value| harness::condition(object, "Ready") == "True" && denied(object);
+            let too_early = || never_ready && all().iter().any(|object| ready(object));
+            if world.until(Duration::from_millis(1500), too_early).await {
                 world.wire.breaks("an object is Ready though a call of its creation was denied");
             }
-            // For a while: what is tried again at once is tried very often now.
-            tokio::time::sleep(Duration::from_millis(1500)).await;
             world.wire.heal();
         });
     }
