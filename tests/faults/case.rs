@@ -184,6 +184,8 @@ pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
         Kind::Meanwhile(_) => 2 * clean + 3,
         // Another does the same.
         Kind::Twin | Kind::FrozenPastLease | Kind::LeaseLost => clean + 3,
+        // Whatever was on its way, of any object; [`crate::oracle::rate`] bounds how often it is tried.
+        Kind::Throttled(_) => met,
         // What was done does not show, so it is done again; a look has many answers, each as old.
         Kind::Stale(reads) => reads * 3,
         _ => 3,
