@@ -423,7 +423,8 @@ pub static ALL: &[Scenario] = &[
     ),
     scenario(
         "change-taken-back",
-        2,
+        // What AWS refuses is tried again until it is taken back.
+        8,
         &[Apply(object!("ShowCoreCache", "shop", "engineVersion: '7.1'")), Await(CACHE, "shop", Settled)],
         &[
             Apply(object!(
