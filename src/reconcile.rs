@@ -150,13 +150,19 @@ async fn pass<K: Kind>(cx: &Context, object: K) -> Result<Option<LookAgain>, Fai
             if let Err(failure) = carry_out(&look, &object, &order).await {
                 let failed = decision.0.failed(&failure);
                 cx.memory.remember_failure(&look.owner.uid, basis.generation, failure.clone());
-                tell(cx, object, &failed, now).await?;
+                // What AWS answered decides when it is tried again, even where it cannot be told now.
+                if let Err(second) = tell(cx, object, &failed, now).await {
+                    tracing::warn!(%second, "the status was not written");
+                }
                 return Err(failure);
             }
             if let Some((field, value)) = order.step().settles() {
                 // AWS never shows it, so it is written down at once: a later failure must not lose it.
-                decision.0.facts.applied.get_or_insert_default().insert(field, value);
-                object = tell(cx, object, &decision.0, now).await?;
+                decision.0.facts.applied.get_or_insert_default().insert(field.clone(), value.clone());
+                object = report::record(cx, object, field, value).await?;
+                if Basis::of(&object) != basis {
+                    return Ok(Some(LookAgain::Now));
+                }
             }
             done.push(order.0);
         }

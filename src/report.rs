@@ -31,15 +31,37 @@ pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention:
     if *before == status && !intention {
         return Ok(object);
     }
-    let written = put_status(&api::<K>(cx, &object), &object, &status, intention)
-        .await
-        .map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))?;
-    remember(cx, &written);
+    let written = put_status(&api::<K>(cx, &object), &object, &status, intention).await;
+    let written = remembered(cx, &object, written).await?;
     cx.metrics.drift(K::KIND, before, written.status());
     for telling in conditions::events(before, written.status()) {
         tell(cx, &written, &telling).await;
     }
     Ok(written)
+}
+
+/// Writes into the status that this was done, whatever else was written into it meanwhile: nothing but the status knows it.
+pub async fn record<K: Kind>(cx: &Context, object: K, field: String, value: String) -> Result<K, Failure> {
+    let written = put_record(&api::<K>(cx, &object), &object, (field, value)).await;
+    remembered(cx, &object, written).await
+}
+
+/// How often a record is tried to be written onto the newest version.
+const TRIES: usize = 5;
+
+async fn put_record<K: Kind>(api: &Api<K>, object: &K, (field, value): (String, String)) -> kube::Result<K> {
+    let mut version = object.clone();
+    let mut tries = 1;
+    loop {
+        let mut status = version.status().clone();
+        status.applied.get_or_insert_default().insert(field.clone(), value.clone());
+        let refused = match put_status_onto(api, &version, &status).await {
+            Err(kube::Error::Api(refused)) if refused.is_conflict() && tries < TRIES => refused,
+            result => return result,
+        };
+        tries += 1;
+        version = newest(api, object).await?.ok_or(kube::Error::Api(refused))?;
+    }
 }
 
 /// Writes it onto the version of the object that it was made from, or onto a newer one that has the same status.
@@ -48,13 +70,15 @@ async fn put_status<K: Kind>(api: &Api<K>, object: &K, status: &Status, intentio
         Err(kube::Error::Api(refused)) if refused.is_conflict() && !intention => refused,
         result => return result,
     };
-    match api.get_opt(&object.name_any()).await? {
-        // The uid: never onto an object that was made again under the same name.
-        Some(fresh) if fresh.uid() == object.uid() && fresh.status() == object.status() => {
-            put_status_onto(api, &fresh, status).await
-        }
+    match newest(api, object).await? {
+        Some(fresh) if fresh.status() == object.status() => put_status_onto(api, &fresh, status).await,
         _ => Err(kube::Error::Api(refused)),
     }
+}
+
+/// The object as it is now: never one that was made again under the same name.
+async fn newest<K: Kind>(api: &Api<K>, object: &K) -> kube::Result<Option<K>> {
+    Ok(api.get_opt(&object.name_any()).await?.filter(|fresh| fresh.uid() == object.uid()))
 }
 
 async fn put_status_onto<K: Kind>(api: &Api<K>, version: &K, status: &Status) -> kube::Result<K> {
@@ -160,6 +184,20 @@ pub async fn unreadable<K: Kind>(cx: &Context, invalid: &InvalidObject, now: Tim
     Ok(())
 }
 
+/// After a conflict, the next pass must not begin with the same old version: a watch may be late, or silent.
+async fn remembered<K: Kind>(cx: &Context, object: &K, written: kube::Result<K>) -> Result<K, Failure> {
+    match &written {
+        Ok(written) => remember(cx, written),
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => {
+            if let Ok(Some(fresh)) = newest(&api::<K>(cx, object), object).await {
+                remember(cx, &fresh);
+            }
+        }
+        Err(_) => {}
+    }
+    written.map_err(|error| Failure::kubernetes("kubernetes:PatchStatus", &error))
+}
+
 fn remember<K: Kind>(cx: &Context, written: &K) {
     cx.memory.wrote(&written.uid().unwrap_or_default(), written.resource_version().as_deref());
 }
@@ -231,6 +269,13 @@ mod tests {
             assert_eq!(*written.lock().unwrap(), onto, "{name}");
             let conflict = |error: kube::Error| matches!(error, kube::Error::Api(status) if status.is_conflict());
             assert_eq!(result.err().is_some_and(conflict), onto.is_empty(), "{name}");
+        }
+        // What was done is written down in any case, but not into an object that was made again.
+        for (uid, onto) in [("u", vec!["7"]), ("another", vec![])] {
+            let (api, written) = server(object("7", uid, Some("core")));
+            let result = put_record(&api, &old, ("credentials".into(), "s1".into())).await;
+            assert_eq!(*written.lock().unwrap(), onto, "{uid}");
+            assert_eq!(result.is_ok(), !onto.is_empty(), "{uid}");
         }
     }
 }

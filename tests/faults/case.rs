@@ -6,6 +6,7 @@ use crate::{
     foreign::BURSTS,
     kind::{Kind, Side},
     scenario::{End, Intrusion, Scenario, Step, Tried},
+    scenarios::OUTSIDERS,
     wire::Met,
 };
 
@@ -143,7 +144,11 @@ fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
             ]);
             kinds.extend([Kind::HalfAnswered, Kind::Garbled]);
             kinds.extend([Kind::Stale(1), Kind::Stale(3), Kind::Denied]);
-            kinds.extend([Kind::Expired, Kind::OtherAccount, Kind::OtherRegion, Kind::Twin, Kind::OldList]);
+            kinds.extend([Kind::Expired, Kind::OtherAccount, Kind::OtherRegion, Kind::OldList]);
+            // With an election, one more would only stand by.
+            if scenario.replicas == 1 {
+                kinds.push(Kind::Twin);
+            }
         }
         (Side::Aws, false) => {
             kinds.extend([Kind::KilledBefore, Kind::KilledAnswered]);
@@ -165,7 +170,9 @@ fn kinds(scenario: &'static Scenario, side: Side, met: &Met) -> Vec<Kind> {
     if side != Side::Event {
         // What leads elsewhere than the scenario is done in its last part, whose goals its own take the place of.
         let last = met.phase >= scenario.actions();
-        let fits = |intrusion: &&Intrusion| last || matches!(intrusion.ends, End::Same);
+        let fits = |intrusion: &&Intrusion| {
+            (last || matches!(intrusion.ends, End::Same)) && (intrusion.row != OUTSIDERS || met.changeable)
+        };
         kinds.extend(scenario.intrusions.iter().filter(fits).map(Kind::Meanwhile));
         if scenario.replicas > 1 && met.mutating {
             kinds.push(Kind::LeaseLost);

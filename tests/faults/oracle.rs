@@ -1,6 +1,9 @@
 //! What must hold whatever fails: of every mutation at the moment it is made, and of the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_sim::Arrival;
 use base64::Engine;
@@ -93,11 +96,11 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
     }
     let there = owner_tags(world, service, &arrival.object);
     // What is sent late, when it is all over, deletes nothing.
-    if there.is_some()
+    if let Some(tags) = &there
         && ["DeleteDBInstance", "DeleteReplicationGroup", "DeleteBucket", "DeleteObject", "DeleteObjects"]
             .contains(&operation)
     {
-        let owner = owner_of(world, service, &arrival.object).await;
+        let owner = owner_of(world, service, &arrival.object, tags).await;
         let policy = owner.as_ref().map(|object| object["spec"]["deletionPolicy"].as_str().unwrap_or_default());
         if owner.as_ref().is_none_or(|object| object["metadata"]["deletionTimestamp"].is_null()) {
             refuse("rule 2: deleted though no object of it is being deleted");
@@ -114,8 +117,16 @@ pub async fn forbidden(world: &World, arrival: &Arrival) -> Vec<String> {
     if there.is_some()
         && let Some(tags) = world.wire.last_tags(service, &arrival.object)
     {
+        let of_store = |object: &Arc<Value>| {
+            object["kind"] == kind_of(service) && world.general(&identifier(object)) == arrival.object
+        };
+        let uids: Vec<_> = world.ground.objects.all(&world.namespace).into_iter().filter(of_store).collect();
         match tags.get("showcore.io/uid") {
-            Some(uid) if !world.ground.objects.ever(&world.namespace, uid) => {
+            // Where no object means it any more, what comes late was sent for one that did.
+            Some(uid)
+                if !world.ground.objects.ever(&world.namespace, uid)
+                    || (!uids.is_empty() && uids.iter().all(|object| object["metadata"]["uid"] != **uid)) =>
+            {
                 refuse(&format!("rule 3: written to what belongs to {uid}"));
             }
             None if !TAGGING.contains(&operation) && !world.adopts() => {
@@ -144,7 +155,9 @@ pub async fn orphans(world: &World) -> Vec<String> {
     stores.extend(world.sim().s3().of(world.account.id()).map(|(name, _)| ("s3", name.to_owned())));
     let orphan = |(service, store): &(&str, String)| {
         let uid = owner_tags(world, service, store)?.remove("showcore.io/uid")?;
-        (!uids.contains(&uid)).then(|| format!("rule 6: {service}'s {store} is in AWS, and its object is gone"))
+        let was_here = world.ground.objects.ever(&world.namespace, &uid);
+        (was_here && !uids.contains(&uid))
+            .then(|| format!("rule 6: {service}'s {store} is in AWS, and its object is gone"))
     };
     stores.iter().filter_map(orphan).collect()
 }
@@ -158,10 +171,17 @@ fn kind_of(service: &str) -> &'static str {
     }
 }
 
-/// The object of our kinds that means this store, asked afresh.
-async fn owner_of(world: &World, service: &str, store: &str) -> Option<Value> {
-    let all = objects::list(&world.client(), &world.namespace, kind_of(service)).await.ok()?;
-    all.into_iter().find(|object| world.general(&identifier(object)) == store)
+/// The object whose store this is by its tags, or by its name if they do not say; asked afresh.
+async fn owner_of(world: &World, service: &str, store: &str, tags: &BTreeMap<String, String>) -> Option<Value> {
+    let all = loop {
+        match objects::list(&world.client(), &world.namespace, kind_of(service)).await {
+            Ok(all) => break all,
+            Err(error) => eprintln!("asking again whose {store} is: {error}"),
+        }
+    };
+    let uid = tags.get("showcore.io/uid");
+    let owns = |object: &&Value| uid.is_some_and(|uid| object["metadata"]["uid"] == **uid);
+    all.iter().find(owns).or(all.iter().find(|object| world.general(&identifier(object)) == store)).cloned()
 }
 
 /// The name in AWS that an object's spec means; `{accountID}` may stand in it.
@@ -246,10 +266,9 @@ pub fn rate(world: &World, seen: &Seen, faults: &[Fault]) -> Option<String> {
     // Doubled from 20 ms to the longest, then the longest again and again; jitter only adds.
     let doublings = (longest.as_millis() / 20).ilog2() + 1;
     let longest_waits = throttled.as_millis() / longest.as_millis() + 1;
-    let objects = world.ground.objects.all(&world.namespace).len().max(1);
+    let (met, objects) = seen.throttled;
     let bound = objects as u128 * 3 * (u128::from(doublings) + longest_waits);
-    let met = u128::from(seen.met);
-    (met > bound)
+    (u128::from(met) > bound)
         .then(|| format!("rule 9: {met} requests while AWS throttled for {throttled:?}; {bound} are explained"))
 }
 

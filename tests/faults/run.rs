@@ -296,9 +296,12 @@ async fn clean(ground: &Arc<Ground>, scenario: &'static Scenario, more: &[&'stat
         let steps: Vec<_> = scenario.steps.iter().chain(more.iter().copied()).collect();
         story(&world, &[], &steps).await?;
         let end = snapshot::take(&world).await?;
-        let orphans = oracle::orphans(&world).await;
-        anyhow::ensure!(orphans.is_empty(), "{}", orphans.join(", "));
-        anyhow::Ok(Clean { seen: world.wire.seen(), end })
+        let seen = world.wire.seen();
+        let mut wrong = oracle::orphans(&world).await;
+        wrong.extend(oracle::secrets(&seen, &world.logged()));
+        wrong.extend(world.written_elsewhere());
+        anyhow::ensure!(wrong.is_empty(), "{}", wrong.join(", "));
+        anyhow::Ok(Clean { seen, end })
     };
     let result = run.await;
     world.end().await;

@@ -14,6 +14,8 @@ use crate::scenario::{
 
 mod outside;
 
+pub use outside::changeable;
+
 const DB: &str = "ShowCoreDatabase";
 const CACHE: &str = "ShowCoreCache";
 const BUCKET: &str = "ShowCoreBucket";
@@ -80,8 +82,11 @@ const fn people(name: &'static str, steps: &'static [Step], goals: &'static [Ste
     Intrusion { name, row: 12, steps, ends: AsAfter(goals) }
 }
 
+/// The row of what others do in AWS.
+pub const OUTSIDERS: u8 = 15;
+
 const fn outsiders(name: &'static str, steps: &'static [Step]) -> Intrusion {
-    Intrusion { name, row: 15, steps, ends: Same }
+    Intrusion { name, row: OUTSIDERS, steps, ends: Same }
 }
 
 const TO_DATABASE: &[Intrusion] = &[
@@ -108,21 +113,21 @@ const TO_BUCKET: &[Intrusion] = &[
 /// One that has vanished in AWS while nobody changes it. Where it comes to then is known: it is never made again, empty.
 const DATABASE_VANISHES: &[Intrusion] = &[Intrusion {
     name: "deleted in AWS",
-    row: 15,
+    row: OUTSIDERS,
     steps: &[Outside(outside::drop_database)],
     ends: AsAfter(DATABASE_MISSING),
 }];
 const DATABASE_MISSING: &[Step] = &[Await(DB, "shop", Says("Stalled", "Missing"))];
 const CACHE_VANISHES: &[Intrusion] = &[Intrusion {
     name: "deleted in AWS",
-    row: 15,
+    row: OUTSIDERS,
     steps: &[Outside(outside::drop_cache)],
     ends: AsAfter(CACHE_MISSING),
 }];
 const CACHE_MISSING: &[Step] = &[Await(CACHE, "shop", Says("Stalled", "Missing"))];
 const BUCKET_VANISHES: &[Intrusion] = &[Intrusion {
     name: "deleted in AWS",
-    row: 15,
+    row: OUTSIDERS,
     steps: &[Outside(outside::drop_bucket)],
     ends: AsAfter(BUCKET_MISSING),
 }];
@@ -317,6 +322,12 @@ pub static ALL: &[Scenario] = &[
         0,
         &[Apply(THE_BUCKET), Await(BUCKET, "shop", Settled)],
         &[Outside(outside::untag_bucket), Await(BUCKET, "shop", Says("Stalled", "NotOurs"))],
+    ),
+    scenario(
+        "database-taken-over",
+        0,
+        &[Apply(DATABASE), Await(DB, "shop", Settled)],
+        &[Outside(outside::forge_owner), Apply(EDITED_DATABASE), Await(DB, "shop", Says("Stalled", "NotOurs"))],
     ),
     scenario(
         "database-deleted-snapshot",

@@ -16,6 +16,7 @@ use crate::{
     case::{Fault, Point},
     kind::{Kind, Side},
     oracle,
+    scenarios::{OUTSIDERS, changeable},
     world::World,
 };
 
@@ -28,6 +29,8 @@ pub struct Met {
     pub mutating: bool,
     /// How many of the scenario's steps had been done.
     pub phase: usize,
+    /// Whether a store was there that others could have changed.
+    pub changeable: bool,
 }
 
 /// Stands on both wires of one case.
@@ -52,6 +55,8 @@ struct State {
     /// The operator is killed when its next request comes.
     kill_next: bool,
     throttled_until: Option<Instant>,
+    /// How many requests were throttled, and how many objects there were then.
+    throttled: (u32, usize),
     credentials_refused: u32,
     /// Mutations of AWS, by call and object.
     mutations: BTreeMap<(String, String), u32>,
@@ -76,6 +81,8 @@ pub struct Seen {
     pub trace: Vec<Met>,
     /// How many requests a fault has met.
     pub met: u32,
+    /// How many requests were throttled, and how many objects there were then.
+    pub throttled: (u32, usize),
     /// Mutations of AWS, by call and object.
     pub mutations: BTreeMap<(String, String), u32>,
     /// All that was written to the API server, but Secrets.
@@ -136,6 +143,7 @@ impl Wire {
         Seen {
             trace: state.trace.clone(),
             met: state.met,
+            throttled: state.throttled,
             mutations: state.mutations.clone(),
             written: state.written.clone(),
             passwords: state.passwords.clone(),
@@ -158,9 +166,9 @@ impl Wire {
         !std::mem::replace(&mut self.lock().denies, true)
     }
 
-    /// The faults are over.
-    pub fn heal(&self) {
-        self.lock().armed.clear();
+    /// Nothing is denied any more.
+    pub fn allow(&self) {
+        self.lock().armed.retain(|fault| !matches!(fault.kind, Kind::Denied));
     }
 
     /// The last requests, for whoever reads a failure.
@@ -187,7 +195,8 @@ impl Wire {
     async fn met(&self, mut arrival: Arrival, execute: Execute) -> Outcome {
         let Some(world) = self.world() else { return Outcome::Cut };
         arrival.object = world.general(&arrival.object);
-        let (kind, kill_first) = self.lock().arrives(&arrival);
+        let changeable = !world.scenario().intrusions.is_empty() && changeable(&world);
+        let (kind, kill_first) = self.lock().arrives(&arrival, changeable);
         if kill_first {
             world.kill().await;
             return Outcome::Cut;
@@ -242,7 +251,11 @@ impl Wire {
                 Outcome::Cut
             }
             Kind::Throttled(time) => {
-                self.lock().throttled_until = Some(Instant::now() + time);
+                let objects = world.ground.objects.all(&world.namespace).len();
+                let mut state = self.lock();
+                state.throttled_until = Some(Instant::now() + time);
+                state.throttled = (1, objects);
+                drop(state);
                 refused("Throttling", 400)
             }
             Kind::Stale(reads) => {
@@ -270,8 +283,13 @@ impl Wire {
                 Outcome::Cut
             }
             Kind::Meanwhile(intrusion) => {
-                // Not before what is intruded upon has been done.
-                world.until(Duration::from_secs(5), || self.phase() >= world.scenario().actions()).await;
+                // Not before what is intruded upon has been done; and what is not there nobody can change.
+                let possible =
+                    || self.phase() >= world.scenario().actions() && (intrusion.row != OUTSIDERS || changeable(world));
+                if !world.until(Duration::from_secs(5), possible).await {
+                    self.lock().met = 0;
+                    return self.pass(world, arrival, execute).await;
+                }
                 for step in intrusion.steps {
                     if let Err(why) = world.perform(step).await {
                         self.lock().broken.push(format!("the case itself: {why}"));
@@ -341,10 +359,11 @@ impl Wire {
         broken.extend(oracle::exposed(world).difference(&before).map(|what| format!("{}: {what}", arrival.call)));
         let mut state = self.lock();
         state.broken.extend(broken);
-        if arrival.call.ends_with(":AddTagsToResource")
+        let tagged = [":AddTagsToResource", ":PutBucketTagging"].iter().any(|call| arrival.call.ends_with(call));
+        if (tagged || arrival.call.contains(":Create"))
             && let Some(tags) = oracle::owner_tags(world, service, &arrival.object)
         {
-            // What follows in the same plan is sent to what it has just tagged.
+            // What follows in the same plan is sent to what it has just made or tagged.
             state.tags.insert(store, tags);
         }
         drop(state);
@@ -354,7 +373,7 @@ impl Wire {
 
 impl State {
     /// Counts it, and says which fault happens to it, and whether the operator is killed before.
-    fn arrives(&mut self, arrival: &Arrival) -> (Option<Kind>, bool) {
+    fn arrives(&mut self, arrival: &Arrival, changeable: bool) -> (Option<Kind>, bool) {
         self.recent.push(format!("{} {}", arrival.call, arrival.object));
         let side = Side::of(&arrival.call);
         if LOOKS.contains(&arrival.call.as_str()) {
@@ -379,13 +398,15 @@ impl State {
         let nth = self.seen.entry((arrival.call.clone(), arrival.object.clone())).or_default();
         *nth += 1;
         let point = Point { call: arrival.call.clone(), object: arrival.object.clone(), nth: *nth };
-        self.trace.push(Met { point: point.clone(), mutating: arrival.mutating, phase: self.phase });
-        if std::mem::take(&mut self.kill_next) {
+        self.trace.push(Met { point: point.clone(), mutating: arrival.mutating, phase: self.phase, changeable });
+        // An event is no request of its own: the next request is its death.
+        if side != Side::Event && std::mem::take(&mut self.kill_next) {
             return (None, true);
         }
         if side == Side::Aws {
             if self.throttled_until.is_some_and(|until| Instant::now() < until) {
                 self.met += 1;
+                self.throttled.0 += 1;
                 self.happening += 1;
                 return (Some(Kind::Failed { code: "Throttling", status: 400, times: 1 }), false);
             }
@@ -447,7 +468,7 @@ impl ApiHook for Wire {
         let call = watch.call.replace("WATCH", "EVENT");
         let arrival = Arrival { call, object: name.to_owned(), mutating: false, ..watch.clone() };
         let mut state = self.lock();
-        let kind = state.arrives(&arrival).0;
+        let kind = state.arrives(&arrival, false).0;
         if kind.is_some() {
             state.is_over();
         }

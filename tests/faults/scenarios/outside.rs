@@ -1,4 +1,4 @@
-//! What others do in AWS, without the operator: where it is refused, nothing happened.
+//! What others do in AWS, without the operator. What [`changeable`] allows is asserted to have happened.
 
 use aws_sim::{Fault, FaultKind};
 use serde_json::json;
@@ -11,6 +11,18 @@ fn rds(world: &World, operation: &str, parameters: &serde_json::Value) -> serde_
     world.account.execute("rds", REGION, operation, parameters, "").unwrap_or_default()
 }
 
+/// Whether a store is there that others can change now.
+pub fn changeable(world: &World) -> bool {
+    let database = world.account.rds().status(REGION, "shop").is_some_and(|status| status == "available");
+    let caches = world.account.elasticache();
+    let cache = caches.group(REGION, "shop").is_some_and(|group| group.status == "available");
+    drop(caches);
+    let buckets = world.sim().s3();
+    (database && pinned(world, "ShowCoreDatabase"))
+        || (cache && pinned(world, "ShowCoreCache"))
+        || buckets.get(&format!("shop-{}", world.account.id())).is_some()
+}
+
 /// Changes what a database's owner wants otherwise.
 pub fn edit_database(world: &World) {
     let changes = json!({
@@ -20,7 +32,8 @@ pub fn edit_database(world: &World) {
         "DeletionProtection": true,
         "CopyTagsToSnapshot": false,
     });
-    rds(world, "ModifyDBInstance", &changes);
+    let edited = world.account.execute("rds", REGION, "ModifyDBInstance", &changes, "");
+    assert!(edited.is_ok(), "{edited:?}");
 }
 
 /// Whether the object knows AWS's own id of its store: before, the tags are all that tells whose it is.
@@ -32,12 +45,24 @@ fn pinned(world: &World, kind: &str) -> bool {
 
 /// Takes the owner tags off a database.
 pub fn untag_database(world: &World) {
-    if !pinned(world, "ShowCoreDatabase") {
-        return;
-    }
     let found = rds(world, "DescribeDBInstances", &json!({ "DBInstanceIdentifier": "shop" }));
     let arn = &found["DBInstances"][0]["DBInstanceArn"];
-    rds(world, "RemoveTagsFromResource", &json!({ "ResourceName": arn, "TagKeys": OWNER }));
+    let question = json!({ "ResourceName": arn, "TagKeys": OWNER });
+    let untagged = world.account.execute("rds", REGION, "RemoveTagsFromResource", &question, "");
+    assert!(untagged.is_ok(), "{untagged:?}");
+}
+
+/// Another cluster's owner tags take the place of ours on a database.
+pub fn forge_owner(world: &World) {
+    let found = rds(world, "DescribeDBInstances", &json!({ "DBInstanceIdentifier": "shop" }));
+    let tags = json!([
+        { "Key": OWNER[0], "Value": "another-cluster" },
+        { "Key": OWNER[1], "Value": "ShowCoreDatabase/web/shop" },
+        { "Key": OWNER[2], "Value": "00000000-0000-4000-8000-000000000000" },
+    ]);
+    let question = json!({ "ResourceName": found["DBInstances"][0]["DBInstanceArn"], "Tags": tags });
+    let forged = world.account.execute("rds", REGION, "AddTagsToResource", &question, "");
+    assert!(forged.is_ok(), "{forged:?}");
 }
 
 /// Changes what a cache's owner wants otherwise.
@@ -48,14 +73,12 @@ pub fn edit_cache(world: &World) {
         "SnapshotRetentionLimit": 9,
         "AutoMinorVersionUpgrade": false,
     });
-    let _ = world.account.execute("elasticache", REGION, "ModifyReplicationGroup", &changes, "");
+    let edited = world.account.execute("elasticache", REGION, "ModifyReplicationGroup", &changes, "");
+    assert!(edited.is_ok(), "{edited:?}");
 }
 
 /// Takes the owner tags off a cache.
 pub fn untag_cache(world: &World) {
-    if !pinned(world, "ShowCoreCache") {
-        return;
-    }
     world.account.elasticache().with_group(REGION, "shop", |group| {
         for tag in OWNER {
             group.tags.remove(tag);

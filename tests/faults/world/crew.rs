@@ -103,7 +103,7 @@ impl World {
             died.kill().await;
         }
         if let Err(error) = self.start_one().await {
-            eprintln!("the operator was not started again: {error}");
+            self.wire.breaks(&format!("the case itself: the operator was not started again: {error}"));
         }
     }
 
@@ -120,7 +120,7 @@ impl World {
     /// A second operator, which does what there is to do; waited for at most so long as a held request lasts.
     pub async fn start_twin(&self) {
         if let Err(error) = self.start_one().await {
-            eprintln!("the second operator was not started: {error}");
+            self.wire.breaks(&format!("the case itself: the second operator was not started: {error}"));
         }
         // It settles what it can while the first's request is held, or waits for it.
         self.until(Duration::from_secs(2), || self.goals_reached()).await;
@@ -148,7 +148,7 @@ impl World {
     pub async fn freeze_past_lease(self: &Arc<Self>) {
         self.freeze().await;
         if let Err(error) = self.start_one().await {
-            eprintln!("the standby was not started: {error}");
+            self.wire.breaks(&format!("the case itself: the standby was not started: {error}"));
         }
         let world = self.clone();
         tokio::spawn(async move {
@@ -165,7 +165,7 @@ impl World {
         let thief = json!({ "spec": { "holderIdentity": "somebody-else" } });
         let name = showcore_operator::report::MANAGER;
         if let Err(error) = leases.patch(name, &PatchParams::default(), &Patch::Merge(thief)).await {
-            eprintln!("the lease was not taken away: {error}");
+            self.wire.breaks(&format!("the case itself: the lease was not taken away: {error}"));
         }
     }
 
@@ -228,7 +228,7 @@ impl World {
             if world.until(Duration::from_millis(1500), too_early).await {
                 world.wire.breaks("an object is Ready though a call of its creation was denied");
             }
-            world.wire.heal();
+            world.wire.allow();
         });
     }
 }
