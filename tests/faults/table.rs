@@ -10,6 +10,16 @@ use crate::case::Case;
 const BEGINS: &str = "<!-- the table begins -->";
 const ENDS: &str = "<!-- the table ends -->";
 
+/// What became of a case.
+pub enum Verdict {
+    /// All that must hold did.
+    Passed,
+    /// What did not hold.
+    Failed(String),
+    /// The point was not met, so nothing was tried.
+    NeverMet,
+}
+
 /// What became of the cases.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -20,16 +30,18 @@ pub struct Table {
 struct Cell {
     cases: usize,
     failed: usize,
+    never_met: usize,
     took: Duration,
 }
 
 impl Table {
     /// Adds a case.
-    pub fn add(&mut self, case: &Case, passed: bool, took: Duration) {
+    pub fn add(&mut self, case: &Case, verdict: &Verdict, took: Duration) {
         let row = if case.faults.len() > 1 { 17 } else { case.faults.first().map_or(0, |fault| fault.row()) };
         let cell = self.cells.entry((case.scenario.name, row)).or_default();
         cell.cases += 1;
-        cell.failed += usize::from(!passed);
+        cell.failed += usize::from(matches!(verdict, Verdict::Failed(_)));
+        cell.never_met += usize::from(matches!(verdict, Verdict::NeverMet));
         cell.took += took;
     }
 
@@ -41,6 +53,11 @@ impl Table {
     /// How many of them failed.
     pub fn failed(&self) -> usize {
         self.cells.values().map(|cell| cell.failed).sum()
+    }
+
+    /// At how many nothing was tried.
+    pub fn never_met(&self) -> usize {
+        self.cells.values().map(|cell| cell.never_met).sum()
     }
 
     /// Writes it into the page, under what is said of it.
@@ -62,8 +79,8 @@ impl Table {
         for row in &rows {
             let _ = write!(text, " {row} |");
         }
-        text.push_str(" cases | failed | seconds a case |\n| --- |");
-        text.push_str(&" --- |".repeat(rows.len() + 3));
+        text.push_str(" cases | failed | never met | seconds a case |\n| --- |");
+        text.push_str(&" --- |".repeat(rows.len() + 4));
         text.push('\n');
         let mut names: Vec<_> = self.cells.keys().map(|(name, _)| *name).collect();
         names.dedup();
@@ -75,6 +92,7 @@ impl Table {
                 cells.fold(Cell::default(), |sum, cell| Cell {
                     cases: sum.cases + cell.cases,
                     failed: sum.failed + cell.failed,
+                    never_met: sum.never_met + cell.never_met,
                     took: sum.took + cell.took,
                 })
             };
@@ -93,7 +111,7 @@ impl Table {
             }
             let all = of(None);
             let each = all.took.as_secs_f64() / f64::from(u32::try_from(all.cases.max(1)).unwrap_or(u32::MAX));
-            let _ = writeln!(text, " {} | {} | {each:.1} |", all.cases, all.failed);
+            let _ = writeln!(text, " {} | {} | {} | {each:.1} |", all.cases, all.failed, all.never_met);
         }
         text
     }

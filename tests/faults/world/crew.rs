@@ -123,7 +123,9 @@ impl World {
             self.wire.breaks(&format!("the case itself: the second operator was not started: {error}"));
         }
         // It settles what it can while the first's request is held, or waits for it.
-        self.until(Duration::from_secs(2), || self.goals_reached()).await;
+        // But the request is not kept until the store it means has been deleted and made again: nothing could call it back.
+        let phase = self.wire.phase();
+        self.until(Duration::from_secs(2), || self.goals_reached() || self.wire.phase() > phase).await;
     }
 
     /// The process stands still.
