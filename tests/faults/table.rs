@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use anyhow::Context;
 
-use crate::case::Case;
+use crate::case::{Case, Fault};
 
 /// Between these lines of docs/reliability.md.
 const BEGINS: &str = "<!-- the table begins -->";
@@ -37,7 +37,7 @@ struct Cell {
 impl Table {
     /// Adds a case.
     pub fn add(&mut self, case: &Case, verdict: &Verdict, took: Duration) {
-        let row = if case.faults.len() > 1 { 17 } else { case.faults.first().map_or(0, |fault| fault.row()) };
+        let row = if case.faults.len() > 1 { 17 } else { case.faults.first().map_or(0, Fault::row) };
         let cell = self.cells.entry((case.scenario.name, row)).or_default();
         cell.cases += 1;
         cell.failed += usize::from(matches!(verdict, Verdict::Failed(_)));

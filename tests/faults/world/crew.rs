@@ -21,6 +21,10 @@ pub struct Crew {
     process: Vec<Operator>,
 }
 
+/// What closes a bucket's doors: without it, as without what makes a store, nothing is usable and encrypted.
+const DOORS: [&str; 4] =
+    ["PutBucketPolicy", "PutBucketEncryption", "PutPublicAccessBlock", "PutBucketOwnershipControls"];
+
 impl World {
     /// Starts its operators.
     pub async fn start_crew(&self) -> anyhow::Result<()> {
@@ -210,10 +214,7 @@ impl World {
             return;
         }
         let world = self.clone();
-        // What makes a store, or closes its doors, where there was none before: without it nothing is usable and encrypted.
-        // Other settings of the spec are said to be missing, in Pending.
-        const DOORS: [&str; 4] =
-            ["PutBucketPolicy", "PutBucketEncryption", "PutPublicAccessBlock", "PutBucketOwnershipControls"];
+        // Where there was no store before: other settings of the spec are said to be missing, in Pending.
         let operation = arrival.call.split(':').next_back().unwrap_or_default();
         let makes = operation.starts_with("Create") || DOORS.contains(&operation);
         let never_ready = makes && self.scenario.prepared.is_empty();
