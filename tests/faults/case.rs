@@ -193,8 +193,8 @@ pub fn explained(faults: &[Fault], met: u32, clean: u32) -> u32 {
         Kind::Twin | Kind::FrozenPastLease | Kind::LeaseLost => clean + 3,
         // Whatever was on its way, of any object; [`crate::oracle::rate`] bounds how often it is tried.
         Kind::Throttled(_) => met,
-        // What was done does not show, so it is done again; a look has many answers, each as old.
-        Kind::Stale(reads) => reads * 3,
+        // What was done does not show, so all of the plan is done again; a look has many answers, each as old.
+        Kind::Stale(reads) => reads * clean.max(3),
         _ => 3,
     };
     met.min(12) + faults.iter().map(tries).sum::<u32>()
