@@ -445,7 +445,10 @@ impl State {
     fn stale_answer(&mut self, key: &(String, String)) -> Option<Response<Bytes>> {
         let (answer, left) = self.stale.get_mut(key).filter(|(_, left)| *left > 0)?;
         *left -= 1;
-        Some(answer.clone())
+        let answer = answer.clone();
+        // What comes to rest on an old answer has not seen the truth yet.
+        self.looks.clear();
+        Some(answer)
     }
 }
 
