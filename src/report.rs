@@ -34,16 +34,25 @@ pub async fn status<K: Kind>(cx: &Context, object: K, status: Status, intention:
     let written = put_status(&api::<K>(cx, &object), &object, &status, intention).await;
     let written = remembered(cx, &object, written).await?;
     cx.metrics.drift(K::KIND, before, written.status());
-    for telling in conditions::events(before, written.status()) {
-        tell(cx, &written, &telling).await;
-    }
+    tell_transitions(cx, before, &written).await;
     Ok(written)
 }
 
 /// Writes into the status that this was done, whatever else was written into it meanwhile: nothing but the status knows it.
 pub async fn record<K: Kind>(cx: &Context, object: K, field: String, value: String) -> Result<K, Failure> {
     let written = put_record(&api::<K>(cx, &object), &object, (field, value)).await;
-    remembered(cx, &object, written).await
+    let written = remembered(cx, &object, written).await?;
+    // Whatever else was written meanwhile was told by who wrote it.
+    let before = Status { applied: object.status().applied.clone(), ..written.status().clone() };
+    tell_transitions(cx, &before, &written).await;
+    Ok(written)
+}
+
+/// The Events between this status and the object's.
+async fn tell_transitions<K: Kind>(cx: &Context, before: &Status, object: &K) {
+    for telling in conditions::events(before, object.status()) {
+        tell(cx, object, &telling).await;
+    }
 }
 
 /// How often a record is tried to be written onto the newest version.
