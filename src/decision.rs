@@ -38,6 +38,9 @@ pub struct Wanted<'a, S> {
     pub identifier: &'a str,
     /// Whether the resource should be there.
     pub presence: Presence,
+    /// Whether a deletion that loses data waits for a person's word: the operator may not see whether the CRD itself is
+    /// being deleted (rule 2).
+    pub unconfirmed: bool,
     /// Whom its tags must name.
     pub owner: &'a Owner,
     /// Where the operator acts.

@@ -99,12 +99,14 @@ impl Look<'_> {
         name: &'a str,
         pin: Option<&'a Pin>,
         presence: Presence,
+        unconfirmed: bool,
     ) -> Wanted<'a, K::Spec> {
         Wanted {
             spec: object.spec(),
             name,
             identifier: &self.identifier,
             presence,
+            unconfirmed,
             owner: &self.owner,
             place: &self.place,
             pin,

@@ -37,6 +37,8 @@ use crate::{
 pub const FINALIZER: &str = "showcore.io/finalizer";
 /// Stops every AWS write while it is `"true"`.
 pub const PAUSED_ANNOTATION: &str = "showcore.io/paused";
+/// A person's word, `"true"`, for a deletion that loses data, where the operator may not see whether the CRD goes too.
+pub const CONFIRM_DELETE_ANNOTATION: &str = "showcore.io/confirm-delete";
 /// Most looks of one pass; what is still to do then is done by the next.
 const MAX_ROUNDS: usize = 6;
 
@@ -176,6 +178,7 @@ struct Basis {
     generation: i64,
     deleting: bool,
     paused: bool,
+    confirmed: bool,
 }
 
 impl Basis {
@@ -184,12 +187,21 @@ impl Basis {
             generation: object.meta().generation.unwrap_or_default(),
             deleting: object.meta().deletion_timestamp.is_some(),
             paused: paused(object),
+            confirmed: confirmed(object),
         }
     }
 }
 
 fn paused<K: Kind>(object: &K) -> bool {
-    object.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true")
+    says_true(object, PAUSED_ANNOTATION)
+}
+
+fn confirmed<K: Kind>(object: &K) -> bool {
+    says_true(object, CONFIRM_DELETE_ANNOTATION)
+}
+
+fn says_true<K: Kind>(object: &K, annotation: &str) -> bool {
+    object.annotations().get(annotation).is_some_and(|value| value == "true")
 }
 
 /// The cached object, or a fresh one if the cache is behind what we wrote ourselves.
@@ -274,7 +286,7 @@ async fn decide<K: Kind>(
     object: &K,
     still_holds: Option<K::Seen>,
 ) -> Result<(Fresh<K::Step>, K::Seen, Timestamp), Failure> {
-    let presence = presence(look, object).await?;
+    let (presence, unconfirmed) = presence(look, object).await?;
     let seen = match still_holds {
         Some(before) => object.observe_secret(look, before).await?,
         None => object.observe(look).await?,
@@ -282,23 +294,28 @@ async fn decide<K: Kind>(
     let now = whole_seconds(look.cx.clock.now().await?);
     let pin = pin(object);
     let name = object.name_any();
-    let wanted = look.wanted(object, &name, pin.as_ref(), presence);
+    let wanted = look.wanted(object, &name, pin.as_ref(), presence, unconfirmed);
     let decision = K::decide(&wanted, &seen, now);
     Ok((Fresh(if paused(object) { decision.paused() } else { decision }), seen, now))
 }
 
-/// While the CRD itself is being deleted, every object is treated as `Retain` (rule 2).
-async fn presence<K: Kind>(look: &Look<'_>, object: &K) -> Result<Presence, Failure> {
+/// While the CRD itself is being deleted, every object is treated as `Retain` (rule 2). Who may not see the CRD, in a
+/// namespaced installation, needs a person's word instead.
+async fn presence<K: Kind>(look: &Look<'_>, object: &K) -> Result<(Presence, bool), Failure> {
     if !look.deleting {
-        return Ok(Presence::Present);
+        return Ok((Presence::Present, false));
     }
     let crds: Api<CustomResourceDefinition> = Api::all(look.cx.client.clone());
-    let crd = crds
-        .get_metadata_opt(K::crd_name())
-        .await
-        .map_err(|error| Failure::kubernetes("kubernetes:GetCustomResourceDefinition", &error))?;
-    let stays = crd.is_some_and(|crd| crd.metadata.deletion_timestamp.is_none());
-    Ok(Presence::Absent(if stays { object.deletion_policy() } else { DeletionPolicy::Retain }))
+    match crds.get_metadata_opt(K::crd_name()).await {
+        Ok(Some(crd)) if crd.metadata.deletion_timestamp.is_none() => {
+            Ok((Presence::Absent(object.deletion_policy()), false))
+        }
+        Ok(_) => Ok((Presence::Absent(DeletionPolicy::Retain), false)),
+        Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
+            Ok((Presence::Absent(object.deletion_policy()), !confirmed(object)))
+        }
+        Err(error) => Err(Failure::kubernetes("kubernetes:GetCustomResourceDefinition", &error)),
+    }
 }
 
 /// Writes what was decided. While a step that failed is tried again, its failure stays told: conditions that flip at

@@ -25,6 +25,7 @@ pub struct Scene<S> {
     pub spec: S,
     pub identifier: String,
     pub presence: Presence,
+    pub unconfirmed: bool,
     pub owner: Owner,
     pub place: Place,
     pub pin: Option<Pin>,
@@ -41,6 +42,7 @@ impl<S: Clone> Scene<S> {
             spec,
             identifier: identifier.into(),
             presence: Presence::Present,
+            unconfirmed: false,
             owner: owner(kind),
             place: place(),
             pin: Some(Pin {
@@ -62,6 +64,7 @@ impl<S: Clone> Scene<S> {
             name: "shop",
             identifier: &self.identifier,
             presence: self.presence,
+            unconfirmed: self.unconfirmed,
             owner: &self.owner,
             place: &self.place,
             pin: self.pin.as_ref(),

@@ -115,7 +115,7 @@ fn looks<K: Kind>(answers: &Answers, secret: &[u8], object: &K) {
         let Ok(Ok(seen)) = tokio::time::timeout(Duration::from_secs(5), object.observe(&look)).await else { return };
         let (name, pin) = (object.name_any(), reconcile::pin(object));
         for presence in [Presence::Present, Presence::Absent(object.deletion_policy())] {
-            let wanted = look.wanted(object, &name, pin.as_ref(), presence);
+            let wanted = look.wanted(object, &name, pin.as_ref(), presence, false);
             let decision = K::decide(&wanted, &seen, Timestamp::UNIX_EPOCH);
             let told: Status = conditions::status(object.status(), &decision, 1, Timestamp::UNIX_EPOCH);
             let _ = conditions::events(object.status(), &told);

@@ -68,6 +68,11 @@ impl<S> Wanted<'_, S> {
         }
         match (claim, self.presence) {
             (Claim::Ours | Claim::Untagged, Presence::Present) => Standing::Manage,
+            (Claim::Ours | Claim::Untagged, Presence::Absent(policy))
+                if self.unconfirmed && policy != DeletionPolicy::Retain =>
+            {
+                Standing::decided(Verdict::Stalled(self.to_be_confirmed()), Facts::default())
+            }
             (Claim::Ours | Claim::Untagged, Presence::Absent(policy)) => Standing::Remove(policy),
             (Claim::Unknown, _) => Standing::decided(
                 Verdict::Working(note(
@@ -98,6 +103,19 @@ impl<S> Wanted<'_, S> {
             }
             (Claim::NotOurs(why), Presence::Present) => self.not_ours(&why, seen),
         }
+    }
+
+    fn to_be_confirmed(&self) -> Note {
+        let (kind, rest) = self.owner.object.split_once('/').unwrap_or_default();
+        let (namespace, name) = rest.split_once('/').unwrap_or_default();
+        let message = format!(
+            "{} is not deleted yet: the operator may not read the CRD, so it cannot tell whether this object alone is being deleted \
+             or all of its kind are, with their CRD. To delete it under its deletionPolicy: kubectl -n {namespace} annotate {} {name} \
+             showcore.io/confirm-delete=true. To keep it in AWS, set deletionPolicy to Retain",
+            self.identifier,
+            kind.to_lowercase(),
+        );
+        note("DeletionUnconfirmed", message)
     }
 
     fn not_ours<T: Step>(&self, why: &str, seen: &Sighting<'_>) -> Standing<T> {

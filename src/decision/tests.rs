@@ -165,6 +165,32 @@ fn rule_03_only_what_is_ours_is_managed_or_removed() {
 }
 
 #[test]
+fn rule_02_where_the_crd_cannot_be_seen_a_deletion_that_loses_data_waits_for_a_persons_word() {
+    let ours = tagged(KIND, &[]);
+    let there = seen("db-A", Some(&ours));
+    let held = "Stalled DeletionUnconfirmed";
+    for (policy, unconfirmed, said_of_it) in [
+        (DeletionPolicy::Delete, true, held),
+        (DeletionPolicy::Snapshot, true, held),
+        (DeletionPolicy::Retain, true, "Remove Retain"),
+        (DeletionPolicy::Delete, false, "Remove Delete"),
+    ] {
+        let scene = known().deleting(policy).but(|scene| scene.unconfirmed = unconfirmed);
+        assert_eq!(said(&scene.wanted().standing(Some(&there), scene.now)), said_of_it, "{policy:?} {unconfirmed}");
+    }
+    // What is gone cannot be lost any more, and what is not ours is left alone anyway.
+    let scene = known().deleting(DeletionPolicy::Delete).but(|scene| scene.unconfirmed = true);
+    let gone = scene.lost_for(60);
+    assert_eq!(said(&gone.wanted().standing(None, gone.now)), "Gone");
+    let bare = map(&[]);
+    assert_eq!(said(&scene.wanted().standing(Some(&seen("db-B", Some(&bare))), scene.now)), "Release");
+    let Standing::Decided(decision) = scene.wanted().standing::<Call>(Some(&there), scene.now) else { panic!("not held") };
+    let Verdict::Stalled(note) = &decision.verdict else { panic!("not stalled") };
+    let command = "kubectl -n team annotate showcoredatabase shop showcore.io/confirm-delete=true";
+    assert!(note.message.contains(command), "{}", note.message);
+}
+
+#[test]
 fn rule_03_only_what_carries_nobodys_owner_tags_is_taken_over_and_only_if_the_spec_says_so() {
     let ours = tagged(KIND, &[]);
     let bare = map(&[("team", "core")]);

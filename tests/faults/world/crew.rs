@@ -48,7 +48,7 @@ impl World {
     fn settings(&self) -> anyhow::Result<Settings> {
         Ok(Settings {
             cluster: self.proxy.config()?,
-            namespace: self.namespace.clone(),
+            namespace: Some(self.namespace.clone()),
             cluster_id: "faults".to_owned(),
             endpoint: self.ground.endpoint(),
             region: (*lock(&self.region)).to_owned(),

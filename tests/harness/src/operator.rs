@@ -21,8 +21,8 @@ pub struct OperatorOptions {
     pub binary: PathBuf,
     /// Its cluster.
     pub kubeconfig: PathBuf,
-    /// The only namespace that it looks at.
-    pub namespace: String,
+    /// The only namespace that it looks at; all, or the one that `arguments` name, if absent.
+    pub namespace: Option<String>,
     /// The cluster's name in the owner tags.
     pub cluster_id: String,
     /// Whose account it works in.
@@ -48,7 +48,11 @@ impl OperatorOptions {
         let log = File::options().create(true).append(true).open(&self.log).file("write", &self.log)?;
         let errors = log.try_clone().file("write", &self.log)?;
         let mut command = leash::command(&leash, &self.binary);
-        command.args(["run", "--namespace", &self.namespace]).args(["--listen", "127.0.0.1:0"]);
+        command.arg("run");
+        if let Some(namespace) = &self.namespace {
+            command.args(["--namespace", namespace]);
+        }
+        command.args(["--listen", "127.0.0.1:0"]);
         if !self.bare {
             command
                 .args(["--cluster-id", &self.cluster_id])

@@ -64,6 +64,11 @@ impl Test {
         Self::start_on(control_plane, name).await
     }
 
+    /// A world on a control plane of the test's own, without the CRDs: for tests that install them.
+    pub async fn start_bare(name: &str) -> Result<Self> {
+        Self::start_on(ControlPlane::own().await?, name).await
+    }
+
     async fn start_on(control_plane: ControlPlane, name: &str) -> Result<Self> {
         let region = "eu-central-1".to_owned();
         let judge::World { sim, access_key, step } = judge::world().await?;
@@ -107,7 +112,7 @@ impl Test {
         Ok(OperatorOptions {
             binary: operator::built_binary()?,
             kubeconfig: self.control_plane.kubeconfig().to_owned(),
-            namespace: self.namespace.clone(),
+            namespace: Some(self.namespace.clone()),
             cluster_id: format!("cluster-of-{}", self.namespace),
             access_key: self.access_key.clone(),
             endpoint: self.endpoint(),

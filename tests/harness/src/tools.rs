@@ -264,7 +264,7 @@ fn install_python_env(requirements: &Path, what: &str) -> Result<PathBuf> {
     Ok(environment)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output = command
         .stdin(Stdio::null())
         .output()

@@ -25,7 +25,7 @@ while :; do sleep 0.05; done
     OperatorOptions {
         binary,
         kubeconfig: "/some/kubeconfig".into(),
-        namespace: "place".to_owned(),
+        namespace: Some("place".to_owned()),
         cluster_id: "cluster".to_owned(),
         access_key: "AKIASIM0111122223333".to_owned(),
         endpoint: "http://127.0.0.1:1".to_owned(),

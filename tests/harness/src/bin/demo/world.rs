@@ -70,7 +70,7 @@ impl World {
         let operator = OperatorOptions {
             binary,
             kubeconfig: control_plane.kubeconfig().to_owned(),
-            namespace: NAMESPACE.to_owned(),
+            namespace: Some(NAMESPACE.to_owned()),
             cluster_id: "demo".to_owned(),
             access_key: ACCESS_KEY.to_owned(),
             endpoint: server.endpoint(),
