@@ -64,7 +64,13 @@ async fn upgraded_rolled_back_and_uninstalled_with_a_store_that_notices_nothing(
     world.install(&chart(), &json!({})).await;
     world.test.stop_operator().await.unwrap();
     world.run_as_deployed().await;
-    world.apply_soon(&manifest("ShowCoreBucket", "later", "bucketName: 'later-{accountID}', purpose: Backups, adoption: Never")).await;
+    world
+        .apply_soon(&manifest(
+            "ShowCoreBucket",
+            "later",
+            "bucketName: 'later-{accountID}', purpose: Backups, adoption: Never",
+        ))
+        .await;
     assert!(has_field(&world).await);
     world.test.wait("ShowCoreBucket", "later", "Ready", settled).await;
     let now = world.test.get("ShowCoreBucket", "kept").await.unwrap();
@@ -116,14 +122,20 @@ async fn waiting_tools_understand_the_conditions() {
     let write = |name: &str, text: &str| fs::write(stores.path().join(name), text).unwrap();
     fs::create_dir(stores.path().join("templates")).unwrap();
     write("Chart.yaml", "{apiVersion: v2, name: stores, version: 0.0.1}");
-    write("templates/bucket.yaml", &manifest("ShowCoreBucket", "second", "bucketName: 'second-{accountID}', purpose: Backups"));
+    write(
+        "templates/bucket.yaml",
+        &manifest("ShowCoreBucket", "second", "bucketName: 'second-{accountID}', purpose: Backups"),
+    );
     let place = stores.path().to_str().unwrap().to_owned();
     world.helm(&["install", "stores", &place, "--wait", "--timeout", "60s"]).await;
     let object = world.test.get("ShowCoreBucket", "second").await.unwrap();
     assert!(settled(&object), "it came back too early: {object:#}");
 
     // One that a human must look at is not waited for until the end of time, and is not taken for ready.
-    write("templates/bucket.yaml", &manifest("ShowCoreBucket", "third", "bucketName: 'first-{accountID}', purpose: Backups"));
+    write(
+        "templates/bucket.yaml",
+        &manifest("ShowCoreBucket", "third", "bucketName: 'first-{accountID}', purpose: Backups"),
+    );
     let output = world.helm.run(&["upgrade", "stores", &place, "--wait", "--timeout", "60s"]).await.unwrap();
     assert!(!output.success() && output.stderr.contains("third"), "{output}");
     let object = world.test.get("ShowCoreBucket", "third").await.unwrap();

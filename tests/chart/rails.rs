@@ -39,7 +39,9 @@ async fn a_namespace_makes_only_what_its_tier_allows() {
         "instanceClasses": ["db.t3.micro", "db.t4g.micro"],
         "nodeTypes": ["cache.t3.micro"],
     });
-    world.install(&chart(), &json!({"guardRails": {"requireTier": true, "tiers": {"staging": staging, "open": {}}}})).await;
+    world
+        .install(&chart(), &json!({"guardRails": {"requireTier": true, "tiers": {"staging": staging, "open": {}}}}))
+        .await;
 
     let apply = ["apply", "--dry-run=server", "-f", "-"];
     let without = manifest("ShowCoreCache", "sessions", "");

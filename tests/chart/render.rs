@@ -31,8 +31,14 @@ async fn a_bad_value_is_refused_with_a_sentence_that_names_it() {
         ("aws.roleARN=operator", "at '/aws/roleARN': 'operator' does not match pattern"),
         ("clusterID=a;b", "at '/clusterID': 'a;b' does not match pattern"),
         ("image.digest=sha256:1", "at '/image/digest': 'sha256:1' does not match pattern"),
-        ("guardRails.tiers.Prod.regions={eu-west-1}", "at '/guardRails/tiers': additional properties 'Prod' not allowed"),
-        ("guardRails.tiers.a.classes={db.t3.micro}", "at '/guardRails/tiers/a': additional properties 'classes' not allowed"),
+        (
+            "guardRails.tiers.Prod.regions={eu-west-1}",
+            "at '/guardRails/tiers': additional properties 'Prod' not allowed",
+        ),
+        (
+            "guardRails.tiers.a.classes={db.t3.micro}",
+            "at '/guardRails/tiers/a': additional properties 'classes' not allowed",
+        ),
         ("mode=Namespaced", "clusterID: mode Namespaced needs one"),
         (
             "mode=Namespaced,clusterID=c,guardRails.tiers.a.regions={eu-west-1}",
@@ -70,15 +76,24 @@ fn combinations() -> Vec<(&'static str, Value)> {
     vec![
         ("the defaults", json!({})),
         ("everything", everything),
-        ("nothing", json!({
-            "crds": {"install": false}, "rbac": {"create": false}, "serviceAccount": {"create": false, "name": "theirs"},
-            "metrics": {"service": {"enabled": false}}, "guardRails": {"protectedDeletion": false},
-            "networkPolicy": {"enabled": true}, "replicaCount": 0, "resources": {},
-        })),
+        (
+            "nothing",
+            json!({
+                "crds": {"install": false}, "rbac": {"create": false}, "serviceAccount": {"create": false, "name": "theirs"},
+                "metrics": {"service": {"enabled": false}}, "guardRails": {"protectedDeletion": false},
+                "networkPolicy": {"enabled": true}, "replicaCount": 0, "resources": {},
+            }),
+        ),
         ("namespaced", json!({"mode": "Namespaced", "clusterID": "c"})),
-        ("namespaced, with sight of the CRDs", json!({"mode": "Namespaced", "clusterID": "c", "rbac": {"readCRDs": true}})),
-        ("other names", json!({"fullnameOverride": "stores", "nameOverride": "s", "serviceAccount": {"name": "acts"},
-            "rbac": {"aggregate": false}, "clusterID": "c"})),
+        (
+            "namespaced, with sight of the CRDs",
+            json!({"mode": "Namespaced", "clusterID": "c", "rbac": {"readCRDs": true}}),
+        ),
+        (
+            "other names",
+            json!({"fullnameOverride": "stores", "nameOverride": "s", "serviceAccount": {"name": "acts"},
+            "rbac": {"aggregate": false}, "clusterID": "c"}),
+        ),
     ]
 }
 
@@ -101,8 +116,11 @@ async fn the_api_server_accepts_every_combination_of_values_that_matters() {
         assert!(output.success() && !output.stderr.contains("Warning"), "{name}:\n{output}");
         let documents: Vec<Value> = serde_saphyr::from_multiple(&rendered.stdout).unwrap();
         assert!(documents.iter().any(|object| object["kind"] == "Deployment"), "{name}");
-        let cluster_scoped: Vec<_> =
-            documents.iter().filter(|object| object["metadata"]["namespace"].is_null()).map(|object| &object["kind"]).collect();
+        let cluster_scoped: Vec<_> = documents
+            .iter()
+            .filter(|object| object["metadata"]["namespace"].is_null())
+            .map(|object| &object["kind"])
+            .collect();
         match name {
             "namespaced" => assert!(cluster_scoped.is_empty(), "{cluster_scoped:?}"),
             "namespaced, with sight of the CRDs" => assert_eq!(cluster_scoped, ["ClusterRole", "ClusterRoleBinding"]),
@@ -112,9 +130,7 @@ async fn the_api_server_accepts_every_combination_of_values_that_matters() {
 }
 
 #[tokio::test]
-async fn what_is_made_of_other_files_is_current() {
-    let crds = std::fs::read(tools::workspace().join("crds/showcore.io.yaml")).unwrap();
-    assert!(crds == std::fs::read(chart().join("files/crds.yaml")).unwrap(), "cp crds/showcore.io.yaml charts/showcore-operator/files/crds.yaml");
+async fn the_charts_readme_is_made_of_its_values() {
     let output = std::process::Command::new(go_tools::helm_docs().unwrap())
         .args(["--dry-run", "--chart-search-root"])
         .arg(chart())
@@ -130,9 +146,13 @@ async fn what_is_made_of_other_files_is_current() {
 async fn alerts_and_dashboard_ask_for_metrics_that_exist() {
     let page = std::fs::read_to_string(tools::workspace().join("docs/metrics.md")).unwrap();
     let known: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let rendered =
-        template(&["--set", "metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true", "-s", "templates/metrics.yaml"])
-            .await;
+    let rendered = template(&[
+        "--set",
+        "metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true",
+        "-s",
+        "templates/metrics.yaml",
+    ])
+    .await;
     let asked: Vec<&str> = rendered
         .stdout
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
