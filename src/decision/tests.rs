@@ -184,7 +184,9 @@ fn rule_02_where_the_crd_cannot_be_seen_a_deletion_that_loses_data_waits_for_a_p
     assert_eq!(said(&gone.wanted().standing(None, gone.now)), "Gone");
     let bare = map(&[]);
     assert_eq!(said(&scene.wanted().standing(Some(&seen("db-B", Some(&bare))), scene.now)), "Release");
-    let Standing::Decided(decision) = scene.wanted().standing::<Call>(Some(&there), scene.now) else { panic!("not held") };
+    let Standing::Decided(decision) = scene.wanted().standing::<Call>(Some(&there), scene.now) else {
+        panic!("not held")
+    };
     let Verdict::Stalled(note) = &decision.verdict else { panic!("not stalled") };
     let command = "kubectl -n team annotate showcoredatabase shop showcore.io/confirm-delete=true";
     assert!(note.message.contains(command), "{}", note.message);
