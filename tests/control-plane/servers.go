@@ -25,7 +25,9 @@ import (
 type servers struct {
 	data string // removed at the end
 	logs string // kept when something went wrong
-	died chan error
+	// Whether the API server writes down each request.
+	audit bool
+	died  chan error
 
 	mu       sync.Mutex
 	stopped  bool
@@ -37,6 +39,8 @@ type access struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Server     string `json:"server"`
 	Token      string `json:"token"`
+	// One line of JSON for each request, if that was asked for.
+	AuditLog string `json:"auditLog,omitempty"`
 	// The processes, for tests that look whether anything was left running.
 	Pids []int `json:"pids"`
 }
@@ -63,6 +67,9 @@ func (s *servers) start(ctx context.Context) (*access, error) {
 		return nil, err
 	}
 	answer := &access{Kubeconfig: kubeconfig, Server: server, Token: keys.token, Pids: []int{os.Getpid()}}
+	if s.audit {
+		answer.AuditLog = s.auditLog()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.children {
@@ -102,6 +109,14 @@ func startEtcd(ctx context.Context, data string) (string, error) {
 }
 
 func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd string) (string, error) {
+	var audit []string
+	if s.audit {
+		policy := filepath.Join(s.data, "audit-policy.yaml")
+		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+			return "", err
+		}
+		audit = []string{"--audit-policy-file=" + policy, "--audit-log-path=" + s.auditLog()}
+	}
 	// Another process may take the port between our looking and the server's binding it.
 	for attempt := 1; ; attempt++ {
 		port, err := freePort()
@@ -109,7 +124,7 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 			return "", err
 		}
 		server := fmt.Sprintf("https://127.0.0.1:%d", port)
-		api, err := s.run("apiserver",
+		api, err := s.run("apiserver", append(audit,
 			"--etcd-servers="+etcd,
 			"--bind-address=127.0.0.1",
 			fmt.Sprintf("--secure-port=%d", port),
@@ -128,7 +143,7 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 			"--profiling=false",
 			// Fairness between many tenants costs time, and here there is one.
 			"--enable-priority-and-fairness=false",
-		)
+		)...)
 		if err != nil {
 			return "", err
 		}
@@ -143,6 +158,11 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 		return server, nil
 	}
 }
+
+// https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/
+const auditPolicy = `{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}`
+
+func (s *servers) auditLog() string { return filepath.Join(s.logs, "audit.log") }
 
 func (s *servers) startControllers(ctx context.Context, keys *credentials, kubeconfig, server string) error {
 	kcm, err := s.run("kcm",

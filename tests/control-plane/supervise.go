@@ -29,6 +29,7 @@ func supervise(arguments []string) int {
 	flags := flag.NewFlagSet("supervise", flag.ExitOnError)
 	dir := flags.String("dir", "", "folder of this control plane (made, and removed at the end)")
 	linger := flags.Duration("linger", 15*time.Second, "how long to stay when the last user is gone")
+	audit := flags.Bool("audit", false, "have the API server keep an audit log")
 	patience := flags.Duration("patience", 60*time.Second, "how long to wait for the first user")
 	_ = flags.Parse(arguments)
 	if *dir == "" {
@@ -51,9 +52,10 @@ func supervise(arguments []string) int {
 	defer lock.Close()
 	s := supervisor{
 		servers: servers{
-			data: filepath.Join(*dir, "data"),
-			logs: filepath.Join(*dir, "log"),
-			died: make(chan error, 4),
+			data:  filepath.Join(*dir, "data"),
+			logs:  filepath.Join(*dir, "log"),
+			audit: *audit,
+			died:  make(chan error, 4),
 		},
 		linger:  *linger,
 		signals: signals,
