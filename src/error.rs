@@ -88,7 +88,10 @@ impl Failure {
             kube::Error::Api(status) if status.is_forbidden() => (
                 status.reason.clone(),
                 Class::Stalled,
-                "the operator's ServiceAccount may not do this: give it the rights that the README lists".to_owned(),
+                format!(
+                    "the operator's ServiceAccount may not do this ({call}): give it the rights that the chart gives, and the README \
+                     lists"
+                ),
             ),
             kube::Error::Api(status) if status.is_invalid() => (
                 status.reason.clone(),

@@ -160,7 +160,7 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 }
 
 // https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/
-const auditPolicy = `{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}`
+const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}`
 
 func (s *servers) auditLog() string { return filepath.Join(s.logs, "audit.log") }
 

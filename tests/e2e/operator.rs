@@ -246,7 +246,7 @@ rules:
 - {apiGroups: [showcore.io], resources: [showcoredatabases, showcorecaches, showcorebuckets], verbs: [get, list, watch, patch]}
 - {apiGroups: [showcore.io], resources: [showcoredatabases/status, showcorecaches/status, showcorebuckets/status], verbs: [patch]}
 - {apiGroups: [""], resources: [secrets], verbs: [get, create, patch]}
-- {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
+- {apiGroups: [events.k8s.io], resources: [events], verbs: [create]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role

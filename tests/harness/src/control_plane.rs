@@ -38,6 +38,8 @@ pub struct ControlPlane {
 struct Access {
     kubeconfig: PathBuf,
     server: String,
+    #[serde(default, rename = "auditLog")]
+    audit_log: Option<PathBuf>,
     #[serde(default)]
     pids: Vec<i32>,
 }
@@ -80,7 +82,7 @@ impl ControlPlane {
                             .into_iter()
                             .chain(crds.iter().map(|(_, text)| text.as_slice())),
                     );
-                    Self::connect(&name, LINGER)
+                    Self::connect(&name, &["--linger", LINGER])
                 })
                 .await?
             }
@@ -91,7 +93,28 @@ impl ControlPlane {
 
     /// A control plane of one's own, without any CRD, which ends when this is dropped.
     pub async fn own() -> Result<Self> {
-        in_background(|| Self::connect(&format!("{OWN}{:016x}", rand::random::<u64>()), "0s")).await
+        Self::own_with(&[]).await
+    }
+
+    /// The same, and its API server writes each request down: see [`ControlPlane::audit_log`].
+    pub async fn own_audited() -> Result<Self> {
+        Self::own_with(&["--audit"]).await
+    }
+
+    async fn own_with(options: &'static [&'static str]) -> Result<Self> {
+        in_background(move || {
+            let options = [&["--linger", "0s"], options].concat();
+            Self::connect(&format!("{OWN}{:016x}", rand::random::<u64>()), &options)
+        })
+        .await
+    }
+
+    /// The requests that were answered so far, as the API server has written them down:
+    /// <https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/>. Empty unless it is an audited one.
+    pub fn audit_log(&self) -> Vec<serde_json::Value> {
+        let text = self.access.audit_log.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        // The last line may be half written.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The kubeconfig of an administrator.
@@ -156,6 +179,7 @@ impl ControlPlane {
             access: Access {
                 kubeconfig: std::path::absolute(kubeconfig).file("find", kubeconfig)?,
                 server,
+                audit_log: None,
                 pids: Vec::new(),
             },
             _connection: None,
@@ -164,7 +188,7 @@ impl ControlPlane {
     }
 
     /// Connects to the supervisor of this name, and starts it if there is none.
-    fn connect(name: &str, linger: &str) -> Result<Self> {
+    fn connect(name: &str, options: &[&str]) -> Result<Self> {
         let supervisor = tools::control_plane()?.supervisor();
         let parent = cache::run_folder()?;
         let folder = parent.join(name);
@@ -179,7 +203,7 @@ impl ControlPlane {
                     connection
                 } else {
                     progress.get_or_insert_with(|| Progress::start("starting the control plane"));
-                    start(&supervisor, &folder, linger)?
+                    start(&supervisor, &folder, options)?
                 };
                 if name.starts_with(OWN) {
                     // Nobody else will ever come for it.
@@ -209,13 +233,14 @@ impl ControlPlane {
 }
 
 /// Starts a supervisor that outlives us, and connects to it.
-fn start(supervisor: &Path, folder: &Path, linger: &str) -> Result<UnixStream> {
+fn start(supervisor: &Path, folder: &Path, options: &[&str]) -> Result<UnixStream> {
     let log_path = folder.with_extension("log");
     let log = File::create(&log_path).file("write", &log_path)?;
     let errors = log.try_clone().file("write", &log_path)?;
     let mut child = Command::new(supervisor)
-        .args(["supervise", "--linger", linger, "--patience", PATIENCE, "--dir"])
+        .args(["supervise", "--patience", PATIENCE, "--dir"])
         .arg(folder)
+        .args(options)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(log)

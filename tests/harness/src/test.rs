@@ -64,9 +64,9 @@ impl Test {
         Self::start_on(control_plane, name).await
     }
 
-    /// A world on a control plane of the test's own, without the CRDs: for tests that install them.
+    /// A world on a control plane of the test's own, without the CRDs and with an audit log: for tests that install what we release.
     pub async fn start_bare(name: &str) -> Result<Self> {
-        Self::start_on(ControlPlane::own().await?, name).await
+        Self::start_on(ControlPlane::own_audited().await?, name).await
     }
 
     async fn start_on(control_plane: ControlPlane, name: &str) -> Result<Self> {
