@@ -11,7 +11,7 @@ use crate::world::{RELEASE, World, chart, manifest, settled};
 /// One thing that may be asked: namespace ("*" for a right in all of them), verb, group, resource, name ("*" for any).
 type Right = (String, String, String, String, String);
 
-/// What the release's roles allow the operator's ServiceAccount.
+/// What the release's roles allow the operator's service account.
 async fn allowed(world: &World) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     let rendered = world.helm(&["get", "manifest", RELEASE]).await;

@@ -65,7 +65,7 @@ impl World {
     }
 
     /// Runs the operator on this machine as the release's Deployment runs it: its arguments, its environment, and its
-    /// ServiceAccount's rights.
+    /// service account's rights.
     pub async fn run_as_deployed(&mut self) {
         let options = self.deployed().await;
         self.test.start_operator_as(options).await.unwrap();
