@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use harness::{
     ControlPlane,
     judge::{
-        emulator::{Emulator, Running},
+        emulator::Emulator,
         forward::{Forward, Target},
         microburst::Microburst,
     },
@@ -41,7 +41,7 @@ pub struct Ground {
     /// The fault proxy between the operators and the stand-in, where the stand-in stands before an emulator.
     pub microburst: Option<Microburst>,
     /// What answers in the stand-in's place, and where both log.
-    _emulator: Option<(Running, TempDir)>,
+    _emulator: Option<(harness::Daemon, TempDir)>,
     /// All objects of our kinds, as a watch of the ground's own tells them.
     pub objects: Objects,
 }
@@ -55,8 +55,8 @@ impl Ground {
     /// Starts it with this emulator in the stand-in's place, which keeps the accounts apart, and microburst before it.
     pub async fn before(control_plane: ControlPlane, emulator: Emulator) -> anyhow::Result<Arc<Self>> {
         let folder = tempfile::tempdir()?;
-        let running = emulator.start(folder.path().join("emulator.log")).await?;
-        let forward = Forward::new(Target::Emulator { url: running.url.clone(), emulator }, None, None)?;
+        let running = emulator.start(&folder.path().join("emulator.log")).await?;
+        let forward = Forward::new(Target::Emulator { url: running.url(), emulator }, None, None)?;
         let sim = Sim::in_front_of(Arc::new(forward), Options { speed: 0.0 });
         Self::of(control_plane, sim, Some((running, folder))).await
     }
@@ -64,12 +64,12 @@ impl Ground {
     async fn of(
         control_plane: ControlPlane,
         sim: Sim,
-        emulator: Option<(Running, TempDir)>,
+        emulator: Option<(harness::Daemon, TempDir)>,
     ) -> anyhow::Result<Arc<Self>> {
         let server = sim.start(([127, 0, 0, 1], 0).into(), None).await?;
         let microburst = match &emulator {
             Some((_, folder)) => {
-                Some(Microburst::start(&server.endpoint(), folder.path().join("microburst.log")).await?)
+                Some(Microburst::start(&server.endpoint(), &folder.path().join("microburst.log")).await?)
             }
             None => None,
         };
@@ -93,7 +93,7 @@ impl Ground {
 
     /// Where operators find AWS.
     pub fn endpoint(&self) -> String {
-        self.microburst.as_ref().map_or_else(|| self.server.endpoint(), |proxy| proxy.url().to_owned())
+        self.microburst.as_ref().map_or_else(|| self.server.endpoint(), |proxy| proxy.url())
     }
 }
 

@@ -59,3 +59,14 @@ async fn wait_served(client: &Client, crd: &CustomResourceDefinition) -> Result<
     }
     Ok(())
 }
+
+/// Tries until it succeeds, at most a minute: what a new CRD names is served a moment later.
+pub(crate) async fn until_served<F: Future<Output = Result<()>>>(attempt: impl Fn() -> F) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        match attempt().await {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(100)).await,
+            result => return result,
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Go programs that others wrote, built once into the cache by `go install`, in pinned versions.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
@@ -27,7 +27,58 @@ pub fn prometheus_crds() -> Result<PathBuf> {
     Ok(module.join("example/prometheus-operator-crd"))
 }
 
+/// Argo CD: its application controller and its repository server are one program, which goes by `ARGOCD_BINARY_NAME`.
+#[derive(Debug, Clone)]
+pub struct ArgoCd {
+    /// The program.
+    pub program: PathBuf,
+    /// Its sources, with the manifests of its installation.
+    pub sources: PathBuf,
+}
+
+/// The real Argo CD.
+pub fn argocd() -> Result<ArgoCd> {
+    const MODULE: &str = "github.com/argoproj/argo-cd/v3";
+    const VERSION: &str = "v3.5.3";
+    // A part of Argo CD's own repository, which its go.mod replaces by a folder that no module has.
+    const ENGINE: &str = "github.com/argoproj/argo-cd/gitops-engine";
+    const ENGINE_VERSION: &str = "v0.0.0-20260914071520-c9c369efcc5b";
+    let sources = module(MODULE, VERSION)?;
+    let program = made("argocd", VERSION, |unfinished| {
+        let tree = unfinished.join("tree");
+        tools::run(Command::new("cp").args(["-r", "--no-preserve=mode"]).arg(&sources).arg(&tree))?;
+        // What its web server would serve is built with other tools, and not needed.
+        let page = tree.join("ui/dist/app");
+        fs::create_dir_all(&page).file("make", &page)?;
+        fs::write(page.join("index.html"), "").file("write", &page)?;
+        let go = |arguments: &[&str]| tools::run(go().args(arguments).current_dir(&tree));
+        go(&["mod", "edit", "-dropreplace", ENGINE, "-droprequire", ENGINE])?;
+        go(&["get", &format!("{ENGINE}@{ENGINE_VERSION}")])?;
+        go(&["build", "-trimpath", "-ldflags", "-s -w", "-o", "../argocd", "./cmd"])?;
+        fs::remove_dir_all(&tree).file("remove", &tree)
+    })?;
+    Ok(ArgoCd { program, sources })
+}
+
 fn install(name: &str, package: &str, version: &str) -> Result<PathBuf> {
+    made(name, version, |unfinished| {
+        let package = format!("{package}@{version}");
+        tools::run(
+            go().args(["install", "-trimpath", "-ldflags", "-s -w", &package])
+                .current_dir(unfinished)
+                .env("GOBIN", unfinished),
+        )
+    })
+}
+
+fn go() -> Command {
+    let mut command = Command::new("go");
+    command.env("CGO_ENABLED", "0").env("GOWORK", "off");
+    command
+}
+
+/// The program of this name and version in the cache, where `make` puts it into a folder if it is not there yet.
+fn made(name: &str, version: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let folder = cache::folder()?.join("go-tools");
     let place = folder.join(format!("{name}-{version}"));
     let program = place.join(name);
@@ -40,20 +91,14 @@ fn install(name: &str, package: &str, version: &str) -> Result<PathBuf> {
         return Ok(program);
     }
     tools::check()?;
-    let progress = Progress::start(format!("building {name} {version} (once)"));
+    let progress = Progress::start(format!("building {name} {version} (once; minutes)"));
     // Built beside its place and then renamed: what is in its place is complete.
     let unfinished = folder.join("unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).file("remove", &unfinished)?;
     }
-    let mut command = Command::new("go");
-    command
-        .args(["install", "-trimpath", "-ldflags", "-s -w", &format!("{package}@{version}")])
-        .current_dir(&folder)
-        .env("CGO_ENABLED", "0")
-        .env("GOWORK", "off")
-        .env("GOBIN", &unfinished);
-    tools::run(&mut command)?;
+    fs::create_dir_all(&unfinished).file("make", &unfinished)?;
+    make(&unfinished)?;
     fs::rename(&unfinished, &place).file("rename to", &place)?;
     progress.done();
     Ok(program)
@@ -66,10 +111,9 @@ fn module(path: &str, version: &str) -> Result<PathBuf> {
         #[serde(rename = "Dir")]
         folder: PathBuf,
     }
-    let output = Command::new("go")
+    let output = go()
         .args(["mod", "download", "-json", &format!("{path}@{version}")])
         .current_dir(cache::folder()?)
-        .env("GOWORK", "off")
         .stdin(Stdio::null())
         .output()
         .map_err(|source| Error::Start { program: "go mod download".to_owned(), source })?;

@@ -15,11 +15,13 @@
 //! What it needs and the machine lacks is built or installed once into a cache ([`tools`]).
 
 pub mod api_proxy;
+pub mod argo;
 pub mod aws;
 pub mod cache;
 pub mod command;
 pub mod control_plane;
 pub mod crds;
+pub mod daemon;
 pub mod error;
 pub mod go_tools;
 pub mod helm;
@@ -35,9 +37,11 @@ pub mod test;
 pub mod tools;
 
 pub use api_proxy::{ApiHook, ApiProxy, Told};
+pub use argo::ArgoCd;
 pub use aws::Aws;
 pub use command::Output;
 pub use control_plane::ControlPlane;
+pub use daemon::Daemon;
 pub use error::{Error, Result};
 pub use helm::Helm;
 pub use history::History;

@@ -72,8 +72,8 @@ async fn before_emulator(emulator: Emulator, arguments: Arguments) -> Result<boo
     }
     let folder = folder();
     std::fs::create_dir_all(&folder).map_err(|error| Error::Other(format!("{}: {error}", folder.display())))?;
-    let running = emulator.start(folder.join(format!("{}.log", emulator.name()))).await?;
-    let mut environment = vec![(judge::ENDPOINT, running.url.clone()), (judge::EMULATOR, emulator.name().to_owned())];
+    let running = emulator.start(&folder.join(format!("{}.log", emulator.name()))).await?;
+    let mut environment = vec![(judge::ENDPOINT, running.url()), (judge::EMULATOR, emulator.name().to_owned())];
     // Its states pass at once, so what it does not reach soon it never does.
     if std::env::var_os(judge::PATIENCE).is_none() {
         environment.push((judge::PATIENCE, "30".to_owned()));

@@ -1,7 +1,7 @@
 //! A fault proxy that no one here wrote: <https://github.com/pingedbrain/microburst>. It knows AWS's calls and the forms of
 //! their answers by botocore's models, as boto3 does.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::Request;
@@ -10,29 +10,30 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use super::emulator::Running;
+use super::emulator::start_python;
+use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 
 /// One that runs until this is dropped.
 #[derive(Debug)]
 pub struct Microburst {
-    running: Running,
+    running: Daemon,
     control: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Microburst {
     /// Installs it if need be, and starts it before this endpoint.
-    pub async fn start(upstream: &str, log: PathBuf) -> Result<Self> {
+    pub async fn start(upstream: &str, log: &Path) -> Result<Self> {
         let prepare = |command: &mut std::process::Command, port: u16| {
             command.args(["--upstream", upstream, "--host", "127.0.0.1", "--port", &port.to_string()]);
         };
-        let running = Running::start("microburst", "microburst", log, prepare).await?;
+        let running = start_python("microburst", "microburst", log, prepare).await?;
         Ok(Self { running, control: Client::builder(TokioExecutor::new()).build_http() })
     }
 
     /// Where it listens.
-    pub fn url(&self) -> &str {
-        &self.running.url
+    pub fn url(&self) -> String {
+        self.running.url()
     }
 
     /// Adds a rule in its own form, and gives the rule's number.
