@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ArgoCd, Test};
+use harness::{ArgoCd, Test, tools};
 use serde_json::Value;
 
 use crate::repository::Repository;
@@ -20,9 +20,13 @@ struct World {
 impl World {
     /// Waits until the Application is as `expected` says, while AWS's time passes.
     async fn until(&self, what: &str, expected: impl Fn(&Value) -> bool) -> Value {
+        self.until_of(ESTATE, what, expected).await
+    }
+
+    async fn until_of(&self, name: &str, what: &str, expected: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + Duration::from_mins(2);
         loop {
-            let application = self.argo.application(ESTATE).await.unwrap();
+            let application = self.argo.application(name).await.unwrap();
             if expected(&application) {
                 return application;
             }
@@ -59,7 +63,7 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
     let repository = Repository::of_estate();
     let argo = ArgoCd::start(&test.control_plane).await.unwrap();
     let world = World { test, argo, repository };
-    world.argo.follow(ESTATE, world.repository.path(), ESTATE, &world.test.namespace).await.unwrap();
+    world.argo.follow(ESTATE, world.repository.path(), ESTATE, &world.test.namespace, &[]).await.unwrap();
 
     // Not healthy before the stores are.
     world
@@ -117,6 +121,37 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
     assert_eq!(pruned["status"]["resources"].as_array().unwrap().len(), 4);
     let name = format!("{BUCKET}-{}", world.test.account_id());
     world.test.aws(&["s3api", "head-bucket", "--bucket", &name]).await;
+
+    the_chart_and_the_examples(&world).await;
+}
+
+/// The chart itself, as an Application: the CRDs that are there already are taken over, and it settles. Its pods do not run
+/// here. And what stands in `gitops/` is what this Argo CD and this API server take.
+async fn the_chart_and_the_examples(world: &World) {
+    const CHART: &str = "showcore-operator";
+    let path = format!("charts/{CHART}");
+    world.repository.add("crds");
+    world.repository.add(&path);
+    let options = ["ServerSideApply=true"];
+    world.argo.follow(CHART, world.repository.path(), &path, &world.test.namespace, &options).await.unwrap();
+    let application = world.until_of(CHART, "the chart to be synced", synced).await;
+    let resources = application["status"]["resources"].as_array().unwrap();
+    let crds = resources.iter().filter(|resource| resource["kind"] == "CustomResourceDefinition").count();
+    assert_eq!(crds, 3, "{resources:#?}");
+
+    for example in ["operator", "estate", "applicationset"] {
+        let path = tools::workspace().join(format!("gitops/argocd/{example}.yaml"));
+        let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", path.to_str().unwrap()];
+        world.argo.kubectl.run(&arguments).await.unwrap().ok().unwrap();
+    }
+    for environment in ["production", "staging"] {
+        world.test.kubectl.run(&["create", "namespace", environment]).await.unwrap().ok().unwrap();
+        let path = tools::workspace().join(format!("gitops/kustomize/overlays/{environment}"));
+        let namespace = ["--namespace", environment];
+        let arguments = ["apply", "--dry-run=server", "--validate=strict", "-k", path.to_str().unwrap()];
+        let output = world.test.kubectl.run(&[&namespace[..], &arguments].concat()).await.unwrap();
+        assert_eq!(output.ok().unwrap().lines().count(), 3, "{output}");
+    }
 }
 
 /// Argo CD looks again and again and finds nothing to do: defaults, status and the operator's own annotations are no

@@ -32,6 +32,15 @@ impl Repository {
         self.path().join("estate").join(name)
     }
 
+    /// Adds a folder of the checkout, as it is.
+    pub fn add(&self, folder: &str) {
+        let place = self.path().join(folder);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        let copied = Command::new("cp").arg("-r").arg(tools::workspace().join(folder)).arg(&place).status().unwrap();
+        assert!(copied.success());
+        self.commit(folder);
+    }
+
     /// Replaces a text in one of its files, which must be there, and commits that.
     pub fn replace(&self, name: &str, old: &str, new: &str) {
         let text = fs::read_to_string(self.file(name)).unwrap();

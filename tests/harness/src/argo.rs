@@ -113,7 +113,14 @@ impl ArgoCd {
     }
 
     /// Has it follow this folder of a local Git repository, into a namespace.
-    pub async fn follow(&self, name: &str, repository: &Path, path: &str, namespace: &str) -> Result<()> {
+    pub async fn follow(
+        &self,
+        name: &str,
+        repository: &Path,
+        path: &str,
+        namespace: &str,
+        sync_options: &[&str],
+    ) -> Result<()> {
         let application = json!({
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",
@@ -122,7 +129,7 @@ impl ArgoCd {
                 "project": "default",
                 "source": { "repoURL": format!("file://{}", repository.display()), "path": path, "targetRevision": "main" },
                 "destination": { "server": "https://kubernetes.default.svc", "namespace": namespace },
-                "syncPolicy": { "automated": { "prune": true, "selfHeal": true } },
+                "syncPolicy": { "automated": { "prune": true, "selfHeal": true }, "syncOptions": sync_options },
             },
         });
         apply(&self.kubectl, &application.to_string()).await
