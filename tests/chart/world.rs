@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Helm, OperatorOptions, Output, Test, helm};
-use serde_json::{Value, json};
+use harness::{Helm, Output, Test, helm};
+use serde_json::Value;
 
 pub const RELEASE: &str = "showcore-operator";
 
@@ -37,19 +37,7 @@ impl World {
 
     /// A file with these values besides those with which the operator finds the stand-in.
     pub fn values(&self, name: &str, more: &Value) -> String {
-        let mut values = json!({
-            "aws": { "region": self.test.region, "endpointURL": self.test.endpoint() },
-            "operator": {
-                "pollInterval": "300ms",
-                "backoffMin": "100ms",
-                "backoffMax": "1s",
-                "extraArgs": [format!("--clock-url={}/_sim/accounts/{}/now", self.test.endpoint(), self.test.access_key)],
-            },
-            "extraEnv": [
-                { "name": "AWS_ACCESS_KEY_ID", "value": self.test.access_key },
-                { "name": "AWS_SECRET_ACCESS_KEY", "value": "not-checked" },
-            ],
-        });
+        let mut values = helm::values(&self.test.endpoint(), &self.test.region, &self.test.access_key);
         for (key, value) in more.as_object().unwrap() {
             values[key] = value.clone();
         }
@@ -67,38 +55,9 @@ impl World {
     /// Runs the operator on this machine as the release's Deployment runs it: its arguments, its environment, and its
     /// service account's rights.
     pub async fn run_as_deployed(&mut self) {
-        let options = self.deployed().await;
+        let options = self.test.operator_options().unwrap();
+        let options = helm::as_deployed(options, &self.test.kubectl, RELEASE, self.folder.path()).await.unwrap();
         self.test.start_operator_as(options).await.unwrap();
-    }
-
-    async fn deployed(&self) -> OperatorOptions {
-        let deployment = self.kubectl(&["get", "deployment", RELEASE, "-o", "json"]).await.json().unwrap();
-        let pod = &deployment["spec"]["template"]["spec"];
-        let container = &pod["containers"][0];
-        let account = pod["serviceAccountName"].as_str().unwrap();
-        let token = self.kubectl(&["create", "token", account]).await.ok().unwrap().to_owned();
-        let mut options = self.test.operator_options().unwrap();
-        let mut config: Value =
-            serde_saphyr::from_str(&std::fs::read_to_string(self.test.control_plane.kubeconfig()).unwrap()).unwrap();
-        config["users"][0]["user"] = json!({ "token": token });
-        // The pod's own namespace.
-        config["contexts"][0]["context"]["namespace"] = json!(self.test.namespace);
-        options.kubeconfig = self.folder.path().join("kubeconfig");
-        std::fs::write(&options.kubeconfig, config.to_string()).unwrap();
-        let arguments = container["args"].as_array().unwrap();
-        assert_eq!(arguments[0], "run");
-        options.arguments = arguments[1..].iter().map(|argument| argument.as_str().unwrap().into()).collect();
-        // Not the pod's port: two tests may run at once.
-        options.arguments.push("--listen=127.0.0.1:0".into());
-        options.environment = container["env"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|variable| Some((variable["name"].as_str()?.into(), variable["value"].as_str()?.into())))
-            .collect();
-        options.namespace = None;
-        options.bare = true;
-        options
     }
 
     /// Applies it once the API server serves the CRDs.

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ArgoCd, Test, tools};
+use harness::{ArgoCd, Repository, Test, tools};
 use serde_json::Value;
 
-use crate::repository::Repository;
-
 const ESTATE: &str = "estate";
+const PATH: &str = "examples/estate";
 const BUCKET: &str = "showcore-static-assets";
 const DATABASE: &str = "showcore-database-production-rds";
 
@@ -60,10 +59,10 @@ fn health_of<'a>(application: &'a Value, name: &str) -> Option<&'a str> {
 async fn the_estate_follows_git_and_nothing_is_fought_over() {
     let mut test = Test::start_alone("argo").await.unwrap();
     test.start_operator().await.unwrap();
-    let repository = Repository::of_estate();
+    let repository = Repository::of(PATH).unwrap();
     let argo = ArgoCd::start(&test.control_plane).await.unwrap();
     let world = World { test, argo, repository };
-    world.argo.follow(ESTATE, world.repository.path(), ESTATE, &world.test.namespace, &[]).await.unwrap();
+    world.argo.follow(ESTATE, world.repository.path(), PATH, &world.test.namespace, &[]).await.unwrap();
 
     // Not healthy before the stores are.
     world
@@ -78,7 +77,7 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
 
     // A change in Git reaches AWS.
     let since = Instant::now();
-    world.repository.replace("database.yaml", "retentionDays: 7", "retentionDays: 9");
+    world.repository.replace("examples/estate/database.yaml", "retentionDays: 7", "retentionDays: 9").unwrap();
     world.argo.refresh(ESTATE).await.unwrap();
     world
         .test
@@ -111,10 +110,10 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
     world.until("everything to be healthy again", healthy).await;
 
     // What left Git leaves the cluster; the policy says what becomes of the store.
-    let text = std::fs::read_to_string(world.repository.path().join("estate/buckets.yaml")).unwrap();
+    let text = world.repository.read("examples/estate/buckets.yaml").unwrap();
     let (_, rest) = text.split_once("---\n").unwrap();
     let first = &text[..text.len() - rest.len()];
-    world.repository.replace("buckets.yaml", first, "");
+    world.repository.replace("examples/estate/buckets.yaml", first, "").unwrap();
     world.argo.refresh(ESTATE).await.unwrap();
     world.test.wait_gone("ShowCoreBucket", BUCKET).await;
     let pruned = world.until("the rest to be healthy", healthy).await;
@@ -130,8 +129,8 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
 async fn the_chart_and_the_examples(world: &World) {
     const CHART: &str = "showcore-operator";
     let path = format!("charts/{CHART}");
-    world.repository.add("crds");
-    world.repository.add(&path);
+    world.repository.add("crds").unwrap();
+    world.repository.add(&path).unwrap();
     let options = ["ServerSideApply=true"];
     world.argo.follow(CHART, world.repository.path(), &path, &world.test.namespace, &options).await.unwrap();
     let application = world.until_of(CHART, "the chart to be synced", synced).await;

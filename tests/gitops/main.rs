@@ -5,4 +5,3 @@
 
 mod estate;
 mod health;
-mod repository;

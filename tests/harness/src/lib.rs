@@ -33,6 +33,7 @@ pub mod objects;
 pub mod operator;
 pub mod progress;
 pub mod proxy;
+pub mod repository;
 pub mod test;
 pub mod tools;
 
@@ -49,4 +50,5 @@ pub use kubectl::Kubectl;
 pub use objects::{condition, condition_message, condition_reason};
 pub use operator::{Operator, OperatorOptions};
 pub use proxy::Proxy;
+pub use repository::Repository;
 pub use test::Test;

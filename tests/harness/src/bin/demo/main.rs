@@ -8,11 +8,12 @@ mod checks;
 mod table;
 mod tamper;
 mod watch;
+mod ways;
 mod world;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use harness::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,9 +26,23 @@ pub(crate) struct Arguments {
     /// End after the checks, with exit code 1 if one failed, instead of leaving all of it running.
     #[arg(long)]
     once: bool,
+    /// How the operator and the stores come into the cluster.
+    #[arg(long, value_enum, default_value_t = Way::Kubectl)]
+    way: Way,
     /// How many times faster than in AWS the slow states of the stand-in pass.
     #[arg(long, default_value_t = 30.0)]
     speed: f64,
+}
+
+/// The three ways in which people use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// `kubectl apply`, and the operator as a process.
+    Kubectl,
+    /// `helm install`, and `kubectl apply` of the stores.
+    Helm,
+    /// The stores from a Git repository by Argo CD.
+    Argocd,
 }
 
 fn main() -> ExitCode {
@@ -75,9 +90,10 @@ async fn interrupted() {
 
 /// Everything, in order. Whether all checks passed.
 async fn story(arguments: &Arguments) -> Result<bool> {
-    let mut world = World::start(arguments.speed).await?;
+    let mut world = World::start(arguments.way, arguments.speed).await?;
     world.apply_estate().await?;
     table::show_until_ready(&mut world).await?;
+    world.all_healthy().await?;
     tamper::tamper_and_watch(&mut world).await?;
     let passed = checks::run(&world).await?;
     world.say_elapsed("The demo took");

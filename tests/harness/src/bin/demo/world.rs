@@ -10,7 +10,9 @@ use harness::progress::elapsed;
 use harness::{Aws, ControlPlane, Error, Kubectl, Operator, OperatorOptions, Output, Result, crds, operator, tools};
 use tempfile::TempDir;
 
+use crate::Way;
 use crate::watch::Watch;
+use crate::ways::{self, Follower};
 
 /// The last 12 characters are the account's id.
 const ACCESS_KEY: &str = "AKIASIM0123456789012";
@@ -23,6 +25,7 @@ pub(crate) struct World {
     pub(crate) aws: Aws,
     pub(crate) watch: Watch,
     pub(crate) since: Instant,
+    argo: Option<Follower>,
     operator: Operator,
     log: PathBuf,
     server: Server,
@@ -32,7 +35,7 @@ pub(crate) struct World {
 
 impl World {
     /// Builds and starts everything.
-    pub(crate) async fn start(speed: f64) -> Result<Self> {
+    pub(crate) async fn start(way: Way, speed: f64) -> Result<Self> {
         let since = Instant::now();
         blocking(tools::check).await?;
         heading("Building what is needed (on a first run this takes minutes; later runs find it)");
@@ -45,19 +48,15 @@ impl World {
         let control_plane = ControlPlane::own().await?;
         note(since, &format!("the API server is ready at {}", control_plane.server()));
         let client = control_plane.client().await?;
-        crds::install(&client).await?;
-        note(since, "the CRDs are installed");
 
         let sim = Sim::new(Options { speed });
         let server = sim
             .start(([127, 0, 0, 1], 0).into(), None)
             .await
             .map_err(|error| Error::Other(format!("the AWS stand-in cannot listen: {error}")))?;
+        let endpoint = server.endpoint();
         let account = sim.account(ACCESS_KEY).id().to_owned();
-        note(
-            since,
-            &format!("AWS is a stand-in at {}, account {account}, {speed} times as fast as AWS", server.endpoint()),
-        );
+        note(since, &format!("AWS is a stand-in at {endpoint}, account {account}, {speed} times as fast as AWS"));
 
         let kubectl = Kubectl::new(control_plane.kubeconfig(), NAMESPACE).await?;
         kubectl.run(&["create", "namespace", NAMESPACE]).await?.ok()?;
@@ -67,28 +66,40 @@ impl World {
             source,
         })?;
         let log = folder.path().join("operator.log");
-        let operator = OperatorOptions {
+        let options = OperatorOptions {
             binary,
             kubeconfig: control_plane.kubeconfig().to_owned(),
             namespace: Some(NAMESPACE.to_owned()),
             cluster_id: "demo".to_owned(),
             access_key: ACCESS_KEY.to_owned(),
-            endpoint: server.endpoint(),
+            endpoint: endpoint.clone(),
             region: REGION.to_owned(),
             bare: false,
             arguments: Vec::new(),
             environment: Vec::new(),
             log: log.clone(),
-        }
-        .start()
-        .await?;
+        };
+        let mut argo = None;
+        let options = match way {
+            Way::Kubectl | Way::Argocd => {
+                crds::install(&client).await?;
+                note(since, "the CRDs are installed");
+                options
+            }
+            Way::Helm => ways::helm(options, &kubectl, folder.path(), since).await?,
+        };
+        let operator = options.start().await?;
         note(since, &format!("the operator runs (pid {}), its log is {}", operator.pid(), log.display()));
+        if way == Way::Argocd {
+            argo = Some(Follower::start(&control_plane, since).await?);
+        }
         Ok(Self {
-            aws: Aws::new(ACCESS_KEY, &server.endpoint(), REGION).await?,
+            aws: Aws::new(ACCESS_KEY, &endpoint, REGION).await?,
             watch: Watch::start(&client, NAMESPACE),
             account,
             kubectl,
             since,
+            argo,
             operator,
             log,
             server,
@@ -97,15 +108,26 @@ impl World {
         })
     }
 
-    /// `kubectl apply` of the five stores.
+    /// The five stores: `kubectl apply`, or Argo CD's Application of them.
     pub(crate) async fn apply_estate(&self) -> Result<()> {
         heading("Applying the Phase 1 estate");
+        if let Some(argo) = &self.argo {
+            return argo.follow_estate(self.since).await;
+        }
         let estate = tools::workspace().join("examples/estate");
         let estate =
             fs::canonicalize(&estate).map_err(|source| Error::File { action: "find", path: estate, source })?;
         let output = self.kubectl.run(&["apply", "-f", &estate.to_string_lossy()]).await?;
         show(&output);
         output.ok().map(|_| ())
+    }
+
+    /// Waits until whoever drives the stores says that they are well.
+    pub(crate) async fn all_healthy(&self) -> Result<()> {
+        match &self.argo {
+            Some(argo) => argo.until_healthy(self.since).await,
+            None => Ok(()),
+        }
     }
 
     /// The operator must run: everything else waits for it.
