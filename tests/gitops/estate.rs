@@ -110,9 +110,9 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
     world.until("everything to be healthy again", healthy).await;
 
     // What left Git leaves the cluster; the policy says what becomes of the store.
-    let text = world.repository.read("examples/estate/buckets.yaml").unwrap();
-    let (_, rest) = text.split_once("---\n").unwrap();
-    let first = &text[..text.len() - rest.len()];
+    let manifests = world.repository.read("examples/estate/buckets.yaml").unwrap();
+    let (_, rest) = manifests.split_once("---\n").unwrap();
+    let first = &manifests[..manifests.len() - rest.len()];
     world.repository.replace("examples/estate/buckets.yaml", first, "").unwrap();
     world.argo.refresh(ESTATE).await.unwrap();
     world.test.wait_gone("ShowCoreBucket", BUCKET).await;
