@@ -23,6 +23,9 @@ type credentials struct {
 	dir   string
 	ca    []byte // PEM, for the kubeconfig
 	token string // of the user "admin" in the group system:masters
+
+	authority    *x509.Certificate
+	authorityKey *ecdsa.PrivateKey
 }
 
 // The address of the service "kubernetes": the first of the service range.
@@ -88,33 +91,45 @@ func (c *credentials) writeCertificates() error {
 	if err != nil {
 		return err
 	}
+	c.authority, c.authorityKey = ca, caKey
 	c.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
 	if err := os.WriteFile(c.path("ca.crt"), c.ca, 0o600); err != nil {
 		return err
 	}
 
+	return c.writeCertificate("server", &x509.Certificate{
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: "kube-apiserver"},
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
+		IPAddresses:  []net.IP{net.ParseIP("127.0.0.1"), net.ParseIP(serviceIP), net.ParseIP(bridgeIP)},
+	})
+}
+
+// writeClientCertificate makes name.crt and name.key, with which this user proves itself.
+func (c *credentials) writeClientCertificate(name, user, group string) error {
+	return c.writeCertificate(name, &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: user, Organization: []string{group}},
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+}
+
+func (c *credentials) writeCertificate(name string, certificate *x509.Certificate) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	server := &x509.Certificate{
-		SerialNumber: big.NewInt(2),
-		Subject:      pkix.Name{CommonName: "kube-apiserver"},
-		NotBefore:    ca.NotBefore,
-		NotAfter:     ca.NotAfter,
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses:  []net.IP{net.ParseIP("127.0.0.1"), net.ParseIP(serviceIP)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, server, ca, &key.PublicKey, caKey)
+	certificate.NotBefore, certificate.NotAfter = c.authority.NotBefore, c.authority.NotAfter
+	certificate.KeyUsage = x509.KeyUsageDigitalSignature
+	der, err := x509.CreateCertificate(rand.Reader, certificate, c.authority, &key.PublicKey, c.authorityKey)
 	if err != nil {
 		return err
 	}
-	if err := c.writePEM("server.crt", "CERTIFICATE", der); err != nil {
+	if err := c.writePEM(name+".crt", "CERTIFICATE", der); err != nil {
 		return err
 	}
-	return c.writeKey("server.key", key)
+	return c.writeKey(name+".key", key)
 }
 
 func (c *credentials) writeKey(name string, key *ecdsa.PrivateKey) error {
@@ -131,7 +146,20 @@ func (c *credentials) writePEM(name, kind string, der []byte) error {
 
 // The kubeconfig is complete in itself (CA and token are in it), so that it can be copied.
 func (c *credentials) writeKubeconfig(server string) (string, error) {
-	path := c.path("kubeconfig")
+	return c.writeUserKubeconfig("kubeconfig", server, "{token: "+c.token+"}")
+}
+
+// writeClientKubeconfig is of a user who proves itself by a certificate.
+func (c *credentials) writeClientKubeconfig(name, server, user, group string) (string, error) {
+	if err := c.writeClientCertificate(name, user, group); err != nil {
+		return "", err
+	}
+	proof := fmt.Sprintf("{client-certificate: %s, client-key: %s}", c.path(name+".crt"), c.path(name+".key"))
+	return c.writeUserKubeconfig(name+".kubeconfig", server, proof)
+}
+
+func (c *credentials) writeUserKubeconfig(name, server, proof string) (string, error) {
+	path := c.path(name)
 	text := fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters:
@@ -141,14 +169,13 @@ clusters:
     certificate-authority-data: %s
 users:
 - name: admin
-  user:
-    token: %s
+  user: %s
 contexts:
 - name: showcore
   context:
     cluster: showcore
     user: admin
 current-context: showcore
-`, server, base64.StdEncoding.EncodeToString(c.ca), c.token)
+`, server, base64.StdEncoding.EncodeToString(c.ca), proof)
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }

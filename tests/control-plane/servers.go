@@ -27,6 +27,7 @@ type servers struct {
 	logs string // kept when something went wrong
 	// Whether the API server writes down each request.
 	audit bool
+	node  *node // nil without one
 	died  chan error
 
 	mu       sync.Mutex
@@ -41,12 +42,20 @@ type access struct {
 	Token      string `json:"token"`
 	// One line of JSON for each request, if that was asked for.
 	AuditLog string `json:"auditLog,omitempty"`
+	// With a node: where its containerd listens, and where its pods reach this machine.
+	Containerd  string `json:"containerd,omitempty"`
+	HostAddress string `json:"hostAddress,omitempty"`
 	// The processes, for tests that look whether anything was left running.
 	Pids []int `json:"pids"`
 }
 
 // start returns when the API server is ready and the controllers work.
 func (s *servers) start(ctx context.Context) (*access, error) {
+	if s.node != nil {
+		if err := s.node.prepare(); err != nil {
+			return nil, err
+		}
+	}
 	keys, err := newCredentials(filepath.Join(s.data, "credentials"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the control plane's keys: %w", err)
@@ -69,6 +78,12 @@ func (s *servers) start(ctx context.Context) (*access, error) {
 	answer := &access{Kubeconfig: kubeconfig, Server: server, Token: keys.token, Pids: []int{os.Getpid()}}
 	if s.audit {
 		answer.AuditLog = s.auditLog()
+	}
+	if s.node != nil {
+		if err := s.node.start(ctx, s, keys, kubeconfig, server); err != nil {
+			return nil, err
+		}
+		answer.Containerd, answer.HostAddress = s.node.socket(), bridgeIP
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,13 +124,26 @@ func startEtcd(ctx context.Context, data string) (string, error) {
 }
 
 func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd string) (string, error) {
-	var audit []string
+	var more []string
 	if s.audit {
 		policy := filepath.Join(s.data, "audit-policy.yaml")
 		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 			return "", err
 		}
-		audit = []string{"--audit-policy-file=" + policy, "--audit-log-path=" + s.auditLog()}
+		more = append(more, "--audit-policy-file="+policy, "--audit-log-path="+s.auditLog())
+	}
+	bindAddress, authorization := "127.0.0.1", "RBAC"
+	if s.node != nil {
+		if err := keys.writeClientCertificate("apiserver", "apiserver", "system:masters"); err != nil {
+			return "", err
+		}
+		bindAddress, authorization = "0.0.0.0", "Node,RBAC"
+		more = append(more,
+			"--client-ca-file="+keys.path("ca.crt"),
+			"--kubelet-preferred-address-types=InternalIP",
+			"--kubelet-client-certificate="+keys.path("apiserver.crt"),
+			"--kubelet-client-key="+keys.path("apiserver.key"),
+		)
 	}
 	// Another process may take the port between our looking and the server's binding it.
 	for attempt := 1; ; attempt++ {
@@ -123,10 +151,14 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 		if err != nil {
 			return "", err
 		}
+		if s.node != nil {
+			// Pods come to the service's address, and nothing forwards them to another port.
+			port = 443
+		}
 		server := fmt.Sprintf("https://127.0.0.1:%d", port)
-		api, err := s.run("apiserver", append(audit,
+		api, err := s.run("apiserver", append(more,
 			"--etcd-servers="+etcd,
-			"--bind-address=127.0.0.1",
+			"--bind-address="+bindAddress,
 			fmt.Sprintf("--secure-port=%d", port),
 			"--advertise-address=127.0.0.1",
 			// Nothing in here reaches the API by the service's address; without this the server
@@ -138,7 +170,7 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file="+keys.path("sa.pub"),
 			"--service-account-signing-key-file="+keys.path("sa.key"),
-			"--authorization-mode=RBAC",
+			"--authorization-mode="+authorization,
 			"--token-auth-file="+keys.path("tokens.csv"),
 			"--profiling=false",
 			// Fairness between many tenants costs time, and here there is one.
@@ -165,6 +197,11 @@ const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitSt
 func (s *servers) auditLog() string { return filepath.Join(s.logs, "audit.log") }
 
 func (s *servers) startControllers(ctx context.Context, keys *credentials, kubeconfig, server string) error {
+	controllers := "namespace-controller,garbage-collector-controller,serviceaccount-controller," +
+		"root-ca-certificate-publisher-controller,deployment-controller,replicaset-controller"
+	if s.node != nil {
+		controllers = "*"
+	}
 	kcm, err := s.run("kcm",
 		"--kubeconfig="+kubeconfig,
 		"--secure-port=0",
@@ -172,8 +209,7 @@ func (s *servers) startControllers(ctx context.Context, keys *credentials, kubec
 		"--profiling=false",
 		"--service-account-private-key-file="+keys.path("sa.key"),
 		"--root-ca-file="+keys.path("ca.crt"),
-		"--controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller,"+
-			"root-ca-certificate-publisher-controller,deployment-controller,replicaset-controller",
+		"--controllers="+controllers,
 	)
 	if err != nil {
 		return err
@@ -210,13 +246,21 @@ func (s *servers) run(name string, arguments ...string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{name: name, log: filepath.Join(s.logs, name+".log"), ended: make(chan struct{})}
+	return s.runProgram(self, name, arguments...)
+}
+
+// runProgram runs a program of ours, whose first argument chooses a server and which ends with us.
+func (s *servers) runProgram(program, name string, arguments ...string) (*child, error) {
+	return s.runCommand(name, exec.Command(program, append([]string{name}, arguments...)...))
+}
+
+func (s *servers) runCommand(name string, command *exec.Cmd) (*child, error) {
+	c := &child{name: name, command: command, log: filepath.Join(s.logs, name+".log"), ended: make(chan struct{})}
 	log, err := os.Create(c.log)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	c.command = exec.Command(self, append([]string{name}, arguments...)...)
 	c.command.Stdout, c.command.Stderr = log, log
 	c.command.Dir = s.data
 	if c.leash, err = c.command.StdinPipe(); err != nil {
@@ -276,6 +320,13 @@ const startTimeout = 3 * time.Minute
 
 // waitFor asks until the answer is 200, the child is gone or time is up.
 func (s *servers) waitFor(ctx context.Context, c *child, keys *credentials, address string) error {
+	return s.waitUntil(ctx, c, keys, address, func([]byte) bool { return true })
+}
+
+// waitUntil asks until the answer is 200 and as expected.
+func (s *servers) waitUntil(
+	ctx context.Context, c *child, keys *credentials, address string, expected func([]byte) bool,
+) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(keys.ca)
 	client := &http.Client{
@@ -296,7 +347,7 @@ func (s *servers) waitFor(ctx context.Context, c *child, keys *credentials, addr
 		} else {
 			body, _ := io.ReadAll(response.Body)
 			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
+			if response.StatusCode == http.StatusOK && expected(body) {
 				return nil
 			}
 			last = fmt.Errorf("%s: %s", response.Status, body)
@@ -324,6 +375,9 @@ func (s *servers) stop() {
 	}
 	for _, c := range children {
 		<-c.ended
+	}
+	if s.node != nil {
+		s.node.end()
 	}
 	_ = os.RemoveAll(s.data)
 }

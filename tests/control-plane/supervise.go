@@ -30,6 +30,8 @@ func supervise(arguments []string) int {
 	dir := flags.String("dir", "", "folder of this control plane (made, and removed at the end)")
 	linger := flags.Duration("linger", 15*time.Second, "how long to stay when the last user is gone")
 	audit := flags.Bool("audit", false, "have the API server keep an audit log")
+	nodeProgram := flags.String("node", "", "have a real node too: the program with the kubelet and the scheduler (needs root)")
+	pauseProgram := flags.String("pause", "", "with --node: the program that a pod's sandbox runs")
 	patience := flags.Duration("patience", 60*time.Second, "how long to wait for the first user")
 	_ = flags.Parse(arguments)
 	if *dir == "" {
@@ -59,6 +61,9 @@ func supervise(arguments []string) int {
 		},
 		linger:  *linger,
 		signals: signals,
+	}
+	if *nodeProgram != "" {
+		s.servers.node = &node{program: *nodeProgram, pause: *pauseProgram, dir: filepath.Join(s.servers.data, "node")}
 	}
 	err = s.run(filepath.Join(*dir, "socket"), *patience)
 	if err != nil {

@@ -4,6 +4,7 @@
 //! control plane: it starts with the first user, who holds a connection to its socket, and ends some
 //! time after the last connection was closed, be it by the kernel because the user was killed.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::os::unix::net::UnixStream;
@@ -40,6 +41,9 @@ struct Access {
     server: String,
     #[serde(default, rename = "auditLog")]
     audit_log: Option<PathBuf>,
+    containerd: Option<PathBuf>,
+    #[serde(rename = "hostAddress")]
+    host_address: Option<String>,
     #[serde(default)]
     pids: Vec<i32>,
 }
@@ -82,7 +86,7 @@ impl ControlPlane {
                             .into_iter()
                             .chain(crds.iter().map(|(_, text)| text.as_slice())),
                     );
-                    Self::connect(&name, &["--linger", LINGER])
+                    Self::connect(&name, &["--linger".into(), LINGER.into()])
                 })
                 .await?
             }
@@ -93,18 +97,43 @@ impl ControlPlane {
 
     /// A control plane of one's own, without any CRD, which ends when this is dropped.
     pub async fn own() -> Result<Self> {
-        Self::own_with(&[]).await
+        Self::own_with(Vec::new()).await
     }
 
     /// The same, and its API server writes each request down: see [`ControlPlane::audit_log`].
     pub async fn own_audited() -> Result<Self> {
-        Self::own_with(&["--audit"]).await
+        Self::own_with(vec!["--audit".into()]).await
     }
 
-    async fn own_with(options: &'static [&'static str]) -> Result<Self> {
+    /// An audited one with one real node, on which pods run. It needs root and packages of Debian's, and a machine has one at
+    /// a time: the next one waits.
+    pub async fn with_node() -> Result<Self> {
+        let programs = in_background(tools::node).await?;
+        let (node, pause) = (programs.join("node").into_os_string(), programs.join("pause").into_os_string());
+        Self::own_with(vec!["--audit".into(), "--node".into(), node, "--pause".into(), pause]).await
+    }
+
+    async fn own_with(options: Vec<OsString>) -> Result<Self> {
         in_background(move || {
-            let options = [&["--linger", "0s"], options].concat();
+            let options = [vec!["--linger".into(), "0s".into()], options].concat();
             Self::connect(&format!("{OWN}{:016x}", rand::random::<u64>()), &options)
+        })
+        .await
+    }
+
+    /// The address at which pods reach this machine; nothing without a node.
+    pub fn host_address(&self) -> Option<&str> {
+        self.access.host_address.as_deref()
+    }
+
+    /// Gives the node the images of an archive.
+    pub async fn import_image(&self, archive: &Path) -> Result<()> {
+        let socket = self.access.containerd.clone().ok_or_else(|| Error::Other("there is no node".to_owned()))?;
+        let archive = archive.to_owned();
+        in_background(move || {
+            let mut command = Command::new("ctr");
+            command.arg("--address").arg(socket).args(["--namespace", "k8s.io", "images", "import"]).arg(archive);
+            tools::run(&mut command)
         })
         .await
     }
@@ -180,6 +209,8 @@ impl ControlPlane {
                 kubeconfig: std::path::absolute(kubeconfig).file("find", kubeconfig)?,
                 server,
                 audit_log: None,
+                containerd: None,
+                host_address: None,
                 pids: Vec::new(),
             },
             _connection: None,
@@ -188,7 +219,7 @@ impl ControlPlane {
     }
 
     /// Connects to the supervisor of this name, and starts it if there is none.
-    fn connect(name: &str, options: &[&str]) -> Result<Self> {
+    fn connect(name: &str, options: &[OsString]) -> Result<Self> {
         let supervisor = tools::control_plane()?.supervisor();
         let parent = cache::run_folder()?;
         let folder = parent.join(name);
@@ -232,8 +263,26 @@ impl ControlPlane {
     }
 }
 
+/// What a real node and its image need, and this machine does not have; nothing if it has all of it.
+pub fn node_lacks() -> Option<String> {
+    if !nix::unistd::getuid().is_root() {
+        return Some("needs root".to_owned());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let missing: Vec<&str> =
+        ["containerd", "ctr", "runc", "ip", "buildah"].into_iter().filter(|program| !there(program)).collect();
+    if missing.is_empty() && Path::new("/usr/lib/cni/bridge").is_file() {
+        return None;
+    }
+    Some(format!(
+        "needs {} (apt-get install --no-install-recommends containerd runc containernetworking-plugins iproute2 buildah)",
+        if missing.is_empty() { "/usr/lib/cni/bridge".to_owned() } else { missing.join(", ") }
+    ))
+}
+
 /// Starts a supervisor that outlives us, and connects to it.
-fn start(supervisor: &Path, folder: &Path, options: &[&str]) -> Result<UnixStream> {
+fn start(supervisor: &Path, folder: &Path, options: &[OsString]) -> Result<UnixStream> {
     let log_path = folder.with_extension("log");
     let log = File::create(&log_path).file("write", &log_path)?;
     let errors = log.try_clone().file("write", &log_path)?;

@@ -26,6 +26,7 @@ pub mod error;
 pub mod go_tools;
 pub mod helm;
 pub mod history;
+pub mod image;
 pub mod judge;
 pub mod kubectl;
 mod leash;

@@ -69,6 +69,11 @@ impl Test {
         Self::start_on(ControlPlane::own_audited().await?, name).await
     }
 
+    /// A world on a control plane with a real node, without the CRDs.
+    pub async fn start_with_node(name: &str) -> Result<Self> {
+        Self::start_on(ControlPlane::with_node().await?, name).await
+    }
+
     async fn start_on(control_plane: ControlPlane, name: &str) -> Result<Self> {
         let region = "eu-central-1".to_owned();
         let judge::World { sim, access_key, step } = judge::world().await?;

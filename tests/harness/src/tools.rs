@@ -53,6 +53,12 @@ pub fn control_plane() -> Result<ControlPlaneTools> {
     once(&TOOLS, build_control_plane)
 }
 
+/// The folder with the programs of a real node: `node` (the kubelet, the scheduler) and `pause`. Built on first use.
+pub fn node() -> Result<PathBuf> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    once(&FOLDER, build_node)
+}
+
 /// The real kubectl.
 pub fn kubectl() -> Result<PathBuf> {
     Ok(control_plane()?.kubectl())
@@ -102,26 +108,47 @@ const GO: &str = "Go 1.25 or newer (https://go.dev/dl/)";
 const PYTHON: &str = "Python 3.10 or newer with its module venv (on Debian and Ubuntu: python3 and python3-venv)";
 
 fn build_control_plane() -> Result<ControlPlaneTools> {
+    let what = "etcd, kube-apiserver, kube-controller-manager and kubectl";
+    let (folder, fingerprint) = built("control-plane", &[".", "./leash"], what, |unfinished| {
+        let kubectl = unfinished.join("kubectl");
+        std::os::unix::fs::symlink("control-plane", &kubectl).file("make", &kubectl)
+    })?;
+    Ok(ControlPlaneTools { folder, fingerprint })
+}
+
+fn build_node() -> Result<PathBuf> {
+    Ok(built("node", &["./node", "./pause"], "the kubelet and the scheduler", |_| Ok(()))?.0)
+}
+
+/// The folder in the cache that holds the programs of these packages of tests/control-plane, and what it is called by.
+fn built(
+    name: &str,
+    packages: &[&str],
+    what: &str,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<(PathBuf, String)> {
     let sources = workspace().join("tests/control-plane");
     let go = go_version()?;
     let wanted =
         |path: &Path| path.extension().is_some_and(|ending| ["go", "mod", "sum"].iter().any(|known| ending == *known));
     let mut files = cache::contents(&sources, wanted)?;
-    files.extend(cache::contents(&sources.join("leash"), wanted)?);
+    for package in packages.iter().filter(|package| **package != ".") {
+        files.extend(cache::contents(&sources.join(package), wanted)?);
+    }
     let version = kubernetes_version(&files)?;
     let flags = linker_flags(&version)?;
     let fingerprint =
         cache::fingerprint(files.iter().map(|(_, text)| text.as_slice()).chain([go.as_bytes(), flags.as_bytes()]));
 
-    let folder = cache::folder()?.join("control-plane");
+    let folder = cache::folder()?.join(name);
     fs::create_dir_all(&folder).file("make", &folder)?;
-    let tools = ControlPlaneTools { folder: folder.join(&fingerprint), fingerprint };
-    if tools.folder.is_dir() {
-        return Ok(tools);
+    let place = folder.join(&fingerprint);
+    if place.is_dir() {
+        return Ok((place, fingerprint));
     }
     let _lock = Lock::take(&folder.join("lock"))?;
-    if tools.folder.is_dir() {
-        return Ok(tools);
+    if place.is_dir() {
+        return Ok((place, fingerprint));
     }
     // Built beside its place and then renamed: what is in its place is complete.
     let unfinished = folder.join("unfinished");
@@ -129,23 +156,20 @@ fn build_control_plane() -> Result<ControlPlaneTools> {
         fs::remove_dir_all(&unfinished).file("remove", &unfinished)?;
     }
     fs::create_dir_all(&unfinished).file("make", &unfinished)?;
-    let progress = Progress::start(format!(
-        "building etcd, kube-apiserver, kube-controller-manager and kubectl {version} with {go} (once; minutes)"
-    ));
-    go_build(&sources, &unfinished, &flags, progress)?;
-    let kubectl = unfinished.join("kubectl");
-    std::os::unix::fs::symlink("control-plane", &kubectl).file("make", &kubectl)?;
-    fs::rename(&unfinished, &tools.folder).file("rename to", &tools.folder)?;
-    Ok(tools)
+    let progress = Progress::start(format!("building {what} {version} with {go} (once; minutes)"));
+    go_build(&sources, packages, &unfinished, &flags, progress)?;
+    finish(&unfinished)?;
+    fs::rename(&unfinished, &place).file("rename to", &place)?;
+    Ok((place, fingerprint))
 }
 
-fn go_build(sources: &Path, into: &Path, flags: &str, mut progress: Progress) -> Result<()> {
+fn go_build(sources: &Path, packages: &[&str], into: &Path, flags: &str, mut progress: Progress) -> Result<()> {
     let mut command = Command::new("go");
-    // Both programs at once: `-o` names a folder. `-v` names each package when it is compiled.
+    // All programs at once: `-o` names a folder. `-v` names each package when it is compiled.
     command
         .args(["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o"])
         .arg(into)
-        .args([".", "./leash"])
+        .args(packages)
         .current_dir(sources)
         .env("CGO_ENABLED", "0")
         .env("GOWORK", "off")

@@ -26,7 +26,8 @@ pub(crate) struct World {
     pub(crate) watch: Watch,
     pub(crate) since: Instant,
     argo: Option<Follower>,
-    operator: Operator,
+    /// Nothing where it runs as pods.
+    operator: Option<Operator>,
     log: PathBuf,
     server: Server,
     control_plane: ControlPlane,
@@ -45,16 +46,19 @@ impl World {
         blocking(|| tools::python_env().map(|_| ())).await?;
 
         heading("Starting a Kubernetes control plane, the AWS stand-in and the operator");
-        let control_plane = ControlPlane::own().await?;
+        let image = if way == Way::Helm { ways::image().await? } else { None };
+        let control_plane = if image.is_some() { ControlPlane::with_node().await? } else { ControlPlane::own().await? };
         note(since, &format!("the API server is ready at {}", control_plane.server()));
         let client = control_plane.client().await?;
 
         let sim = Sim::new(Options { speed });
+        // Pods reach this machine at another address than its own programs do.
+        let address = if image.is_some() { [0, 0, 0, 0] } else { [127, 0, 0, 1] };
         let server = sim
-            .start(([127, 0, 0, 1], 0).into(), None)
+            .start((address, 0).into(), None)
             .await
             .map_err(|error| Error::Other(format!("the AWS stand-in cannot listen: {error}")))?;
-        let endpoint = server.endpoint();
+        let endpoint = server.endpoint().replace("0.0.0.0", "127.0.0.1");
         let account = sim.account(ACCESS_KEY).id().to_owned();
         note(since, &format!("AWS is a stand-in at {endpoint}, account {account}, {speed} times as fast as AWS"));
 
@@ -80,16 +84,26 @@ impl World {
             log: log.clone(),
         };
         let mut argo = None;
-        let options = match way {
-            Way::Kubectl | Way::Argocd => {
-                crds::install(&client).await?;
-                note(since, "the CRDs are installed");
-                options
+        if way != Way::Helm {
+            crds::install(&client).await?;
+            note(since, "the CRDs are installed");
+        }
+        let operator = match (way, image) {
+            (Way::Kubectl | Way::Argocd, _) => Some(options),
+            (Way::Helm, None) => Some(ways::helm(options, &kubectl, folder.path(), since).await?),
+            (Way::Helm, Some(image)) => {
+                ways::helm_with_pods(&options, &control_plane, &image, folder.path(), since).await?;
+                None
             }
-            Way::Helm => ways::helm(options, &kubectl, folder.path(), since).await?,
         };
-        let operator = options.start().await?;
-        note(since, &format!("the operator runs (pid {}), its log is {}", operator.pid(), log.display()));
+        let operator = match operator {
+            Some(options) => {
+                let operator = options.start().await?;
+                note(since, &format!("the operator runs (pid {}), its log is {}", operator.pid(), log.display()));
+                Some(operator)
+            }
+            None => None,
+        };
         if way == Way::Argocd {
             argo = Some(Follower::start(&control_plane, since).await?);
         }
@@ -132,14 +146,15 @@ impl World {
 
     /// The operator must run: everything else waits for it.
     pub(crate) fn check_operator(&mut self) -> Result<()> {
-        if self.operator.running() {
+        if self.operator.as_mut().is_none_or(Operator::running) {
             return Ok(());
         }
         Err(Error::Other(format!("the operator has ended; the end of its log:\n{}", self.log_tail())))
     }
 
     pub(crate) fn log_tail(&self) -> String {
-        operator::tail(&self.operator.log(), 20)
+        let log = self.operator.as_ref().map_or("(kubectl logs has it)".to_owned(), Operator::log);
+        operator::tail(&log, 20)
     }
 
     pub(crate) fn say_elapsed(&self, what: &str) {
@@ -149,7 +164,7 @@ impl World {
     /// How to go on by hand.
     pub(crate) fn invite(&self) {
         let program = |path: Result<PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
-        let endpoint = self.server.endpoint();
+        let endpoint = self.server.endpoint().replace("0.0.0.0", "127.0.0.1");
         println!(
             "
 All of it keeps running until Ctrl-C. To explore it, in another terminal:
@@ -166,12 +181,15 @@ All of it keeps running until Ctrl-C. To explore it, in another terminal:
   aws rds describe-db-instances
   aws s3api put-bucket-versioning --bucket showcore-backups-{account} --versioning-configuration Status=Suspended
   kubectl -n {NAMESPACE} get showcorebuckets --watch
-  tail -f {log}",
+  {log}",
             kubeconfig = self.control_plane.kubeconfig().display(),
             kubectl = program(tools::kubectl()),
             aws = program(tools::aws_cli()),
             account = self.account,
-            log = self.log.display(),
+            log = match &self.operator {
+                Some(_) => format!("tail -f {}", self.log.display()),
+                None => format!("kubectl -n {NAMESPACE} logs -f deployment/showcore-operator"),
+            },
         );
     }
 
@@ -185,7 +203,9 @@ All of it keeps running until Ctrl-C. To explore it, in another terminal:
 
     /// Ends all of it in order and waits for the end.
     pub(crate) async fn end(self) -> Result<()> {
-        self.operator.terminate().await?;
+        if let Some(operator) = self.operator {
+            operator.terminate().await?;
+        }
         self.control_plane.end().await;
         Ok(())
     }
