@@ -48,7 +48,7 @@ impl World {
     fn settings(&self) -> anyhow::Result<Settings> {
         Ok(Settings {
             cluster: self.proxy.config()?,
-            namespace: Some(self.namespace.clone()),
+            namespace: self.namespace.clone(),
             cluster_id: "faults".to_owned(),
             endpoint: self.ground.endpoint(),
             region: (*lock(&self.region)).to_owned(),
@@ -77,7 +77,7 @@ impl World {
             binary: harness::operator::built_binary()
                 .unwrap_or_else(|_| env!("CARGO_BIN_EXE_showcore-operator").into()),
             kubeconfig,
-            namespace: self.namespace.clone(),
+            namespace: Some(self.namespace.clone()),
             cluster_id: "faults".to_owned(),
             access_key: self.own_key.clone(),
             endpoint: self.ground.endpoint(),
