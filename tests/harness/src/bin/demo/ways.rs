@@ -64,10 +64,16 @@ pub(crate) async fn helm_with_pods(
 async fn install(options: &OperatorOptions, values: Value, folder: &Path, more: &[&str]) -> Result<()> {
     let helm = Helm::new(&options.kubeconfig, NAMESPACE).await?;
     let path = folder.join("values.json");
-    std::fs::write(&path, values.to_string())
-        .map_err(|source| Error::File { action: "write", path: path.clone(), source })?;
-    let chart = std::fs::canonicalize(helm::chart())
-        .map_err(|source| Error::File { action: "find", path: helm::chart(), source })?;
+    std::fs::write(&path, values.to_string()).map_err(|source| Error::File {
+        action: "write",
+        path: path.clone(),
+        source,
+    })?;
+    let chart = std::fs::canonicalize(helm::chart()).map_err(|source| Error::File {
+        action: "find",
+        path: helm::chart(),
+        source,
+    })?;
     let (chart, path) = (chart.to_string_lossy(), path.to_string_lossy());
     let output = helm.run(&[&["install", RELEASE, &chart, "--values", &path], more].concat()).await?;
     show(&output);

@@ -47,7 +47,8 @@ impl World {
 
         heading("Starting a Kubernetes control plane, the AWS stand-in and the operator");
         let image = if way == Way::Helm { ways::image().await? } else { None };
-        let control_plane = if image.is_some() { ControlPlane::with_node().await? } else { ControlPlane::own().await? };
+        let control_plane =
+            if image.is_some() { ControlPlane::with_node().await? } else { ControlPlane::own().await? };
         note(since, &format!("the API server is ready at {}", control_plane.server()));
         let client = control_plane.client().await?;
 
