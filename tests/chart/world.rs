@@ -77,7 +77,7 @@ impl World {
     }
 
     async fn until(&self, arguments: &[&str], input: Option<&str>, what: &str, expected: impl Fn(&Output) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + harness::judge::patience();
         loop {
             let output = self.test.kubectl.run_with_input(arguments, input).await.unwrap();
             if expected(&output) {
