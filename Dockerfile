@@ -7,6 +7,9 @@ ARG BUILDER=docker.io/library/rust:1.94.1-bookworm
 
 # Cross-compiles on the machine that builds, whatever the image is for.
 FROM --platform=$BUILDPLATFORM ${BUILDER} AS build
+# The compiler for the other architecture than the one this stage runs on, with its C library.
+RUN case "$(dpkg --print-architecture)" in amd64) other=aarch64 ;; *) other=x86-64 ;; esac \
+ && apt-get update && apt-get install --yes cmake python3 "gcc-$other-linux-gnu"
 ARG TARGETARCH
 ARG SOURCE_DATE_EPOCH
 WORKDIR /src

@@ -243,7 +243,8 @@ fn not_deleted(code: Option<&str>) -> Failure {
         return Failure::aws(CALL, code, None);
     }
     let message = "S3 does not let objects be deleted: Object Lock keeps them until their retention is over (then it goes on by itself), a policy \
-         denies it, or the operator's role lacks s3:DeleteObject and s3:DeleteObjectVersion. To keep the bucket, set deletionPolicy: Retain";
+         denies it, or the operator's role lacks s3:DeleteObject and s3:DeleteObjectVersion. To keep the bucket, set deletionPolicy: Retain \
+         and emptyOnDelete: false together";
     Failure::own(CALL, Class::Stalled, "ObjectsKept", message)
 }
 
