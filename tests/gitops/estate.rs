@@ -158,7 +158,7 @@ async fn the_chart_and_the_examples(world: &World) {
 async fn no_diff_loop(world: &World, begun: &Value) {
     let before = versions(world).await;
     let mut looks = std::collections::BTreeSet::new();
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while looks.len() < 4 {
         let application = world.argo.application(ESTATE).await.unwrap();
         assert!(synced(&application), "{:#}", application["status"]);

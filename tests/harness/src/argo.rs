@@ -91,7 +91,15 @@ impl ArgoCd {
                 .args(["--repo-server", &at_repositories, "--repo-server-plaintext", "--redis", &at_redis])
                 .args(["--namespace", NAMESPACE, "--metrics-port", &port.to_string()])
                 // It looks at Git every three minutes otherwise.
-                .args(["--app-resync", "5", "--self-heal-timeout-seconds", "1", "--persist-resource-health"])
+                .args([
+                    "--app-resync",
+                    "5",
+                    "--app-resync-jitter",
+                    "0",
+                    "--self-heal-timeout-seconds",
+                    "1",
+                    "--persist-resource-health",
+                ])
                 .arg("--kubeconfig")
                 .arg(control_plane.kubeconfig())
                 // "In the cluster" is where this kubeconfig says: we are outside.
