@@ -163,8 +163,9 @@ fn manage(wanted: &Wanted<'_>, seen: &Seen, instance: &Instance, now: Timestamp)
         applied.extend(before.map(|(name, version)| (name.clone(), version.clone())));
     }
     let changes = Changes::of(&names, wanted, instance);
+    let changes_group = changes.changes(PARAMETER_GROUP.name);
     let modify = planned(wanted, instance, changes, now);
-    let held_fields = modify.held_fields(&names);
+    let held_fields = modify.held_fields(&names, changes_group);
     let waits = modify.waits(instance);
     let facts = Facts {
         id: Some(instance.id.clone()),
@@ -210,12 +211,12 @@ struct Planned {
 }
 
 impl Planned {
-    fn held_fields<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+    fn held_fields<'a>(&self, names: &[&'a str], changes_group: bool) -> Vec<&'a str> {
         let held = |name: &str| {
             self.held.iter().any(|step| match step {
                 Step::Modify(changes) => changes.changes(name),
-                // A parameter that is already set in the group and waits for the reboot.
-                Step::Reboot => name.starts_with("parameters.") || name == "parameterGroup",
+                // What is already set and waits for the reboot: a parameter in the group, or the group itself.
+                Step::Reboot => name.starts_with("parameters.") || (name == PARAMETER_GROUP.name && !changes_group),
                 _ => false,
             })
         };

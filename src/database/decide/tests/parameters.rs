@@ -139,6 +139,19 @@ fn a_group_of_its_own_is_made_only_for_parameters() {
     ]);
 }
 
+/// A reboot that waits for the window holds nothing else up, and says of nothing else that it waits.
+#[test]
+fn a_group_that_is_put_back_now_is_not_said_to_wait_for_the_reboot() {
+    let mut seen = reboot_pending(as_wanted());
+    if let Some(instance) = &mut seen.instance {
+        instance.parameter_group = "default.postgres16".into();
+    }
+    let decision = decide(&tuned().wanted(), &seen, tuned().now);
+    assert_eq!((decision.steps, decision.held), (vec![attach(OWN)], vec![Step::Reboot]));
+    let rows: Vec<_> = decision.facts.drift.iter().map(|row| (row.field.as_str(), row.action)).collect();
+    assert_eq!(rows, [("parameterGroup", DriftAction::Pending)]);
+}
+
 #[test]
 fn parameters_are_set_put_back_and_left_alone_as_they_are_ours_or_not() {
     use DriftAction::{Blocked, Pending, ReportOnly};
