@@ -129,7 +129,6 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
 async fn the_chart_and_the_examples(world: &World) {
     const CHART: &str = "showcore-operator";
     let path = format!("charts/{CHART}");
-    world.repository.add("crds").unwrap();
     world.repository.add(&path).unwrap();
     let options = ["ServerSideApply=true"];
     world.argo.follow(CHART, world.repository.path(), &path, &world.test.namespace, &options).await.unwrap();

@@ -1,24 +1,10 @@
 -- Health of a ShowCore store, by its conditions. The same for every kind.
 local hs = { status = "Progressing", message = "Waiting for the operator to look at it" }
 local metadata = obj.metadata
-
-if metadata.annotations ~= nil and metadata.annotations["showcore.io/paused"] == "true" then
-  hs.status = "Suspended"
-  hs.message = "The annotation showcore.io/paused is true: nothing is written to AWS"
-  return hs
-end
-
-local status = obj.status
-if status == nil or status.conditions == nil then
-  return hs
-end
-if metadata.generation ~= nil and status.observedGeneration ~= metadata.generation then
-  hs.message = "Waiting for the operator to look at the changed spec"
-  return hs
-end
+local status = obj.status or {}
 
 local conditions = {}
-for _, condition in ipairs(status.conditions) do
+for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
 end
 local function is(type, value)
@@ -27,11 +13,41 @@ end
 local function told(type)
   return conditions[type].reason .. ": " .. conditions[type].message
 end
+local function add(type)
+  hs.message = hs.message .. ". " .. told(type)
+end
+-- That a store is not encrypted is said beside whatever else is wrong, unless that is what is wrong.
+local function add_not_encrypted()
+  local stalled = conditions["Stalled"]
+  if is("Encrypted", "False") and (stalled == nil or stalled.reason ~= conditions["Encrypted"].reason) then
+    add("Encrypted")
+  end
+end
+
+if metadata.annotations ~= nil and metadata.annotations["showcore.io/paused"] == "true" then
+  hs.status = "Suspended"
+  hs.message = "The annotation showcore.io/paused is true: nothing is written to AWS"
+  -- A pause does not make well what is ill.
+  if is("Stalled", "True") then
+    add("Stalled")
+  end
+  add_not_encrypted()
+  return hs
+end
+
+if status.conditions == nil then
+  return hs
+end
+if metadata.generation ~= nil and status.observedGeneration ~= metadata.generation then
+  hs.message = "Waiting for the operator to look at the changed spec"
+  return hs
+end
 
 -- A person must act, or a deletion is held.
 if is("Stalled", "True") then
   hs.status = "Degraded"
   hs.message = told("Stalled")
+  add_not_encrypted()
   return hs
 end
 if is("Encrypted", "False") then
@@ -41,6 +57,15 @@ if is("Encrypted", "False") then
 end
 if is("Reconciling", "True") then
   hs.message = told("Reconciling")
+  -- What is about to be taken over says how to prevent it.
+  if is("Pending", "True") then
+    add("Pending")
+  end
+  return hs
+end
+-- The status of a pause that has just ended: what was held back is still to be done. A sync must not go on as if it were.
+if is("Pending", "True") and conditions["Pending"].reason == "Paused" then
+  hs.message = "Waiting for the operator to go on after the pause"
   return hs
 end
 if is("Ready", "True") then
@@ -48,10 +73,10 @@ if is("Ready", "True") then
   hs.message = conditions["Ready"].message
   -- What waits for a window or is only reported does not make a store ill; it should be seen.
   if is("Pending", "True") then
-    hs.message = hs.message .. ". " .. told("Pending")
+    add("Pending")
   end
   if is("Drifted", "True") then
-    hs.message = hs.message .. ". " .. told("Drifted")
+    add("Drifted")
   end
   return hs
 end
