@@ -175,10 +175,7 @@ async fn the_crds_stay_when_the_release_goes_and_are_otherwise_those_of_the_oper
     assert_eq!(documents.len(), 3);
     for (mut rendered, original) in documents.into_iter().zip(originals) {
         let annotations = rendered["metadata"].as_object_mut().unwrap().remove("annotations").unwrap();
-        assert_eq!(
-            annotations,
-            json!({"helm.sh/resource-policy": "keep"})
-        );
+        assert_eq!(annotations, json!({"helm.sh/resource-policy": "keep"}));
         assert_eq!(rendered, original);
     }
 }
