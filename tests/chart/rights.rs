@@ -1,7 +1,10 @@
 //! The chart's rights are exact: what the operator asks of the API server in the life of every kind is what they allow, no
 //! request is denied, and none of them is unused.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -88,13 +91,13 @@ async fn live_through_all(world: &mut World) {
     ] {
         let name = kind.to_lowercase();
         world.apply_soon(&manifest(kind, &name, spec)).await;
-        tokio::select! {
-            () = keep_editing(world, kind, &name) => {}
-            _ = world.test.settle(kind, &name, "Ready", settled) => {}
-        }
+        world.test.settle(kind, &name, "Ready", settled).await;
+        edit_until_it_asks(world, kind, &name).await;
+        world.test.settle(kind, &name, "Ready again", settled).await;
         if kind != "ShowCoreBucket" {
             let connection = format!("{name}-connection");
             world.test.delete("Secret", &connection).await;
+            world.until_done(&["get", "secret", &connection], None).await;
             world.test.settle(kind, &name, "in sync", settled).await;
         }
         world.test.delete(kind, &name).await;
@@ -104,13 +107,29 @@ async fn live_through_all(world: &mut World) {
     world.test.stop_operator().await.unwrap();
 }
 
-/// Edits the object again and again: what the operator then writes onto an older version is refused, and it asks for the newest.
-async fn keep_editing(world: &World, kind: &str, name: &str) {
+/// Pauses the object and lets it go on, again and again, until what the operator writes onto an older version is refused and
+/// it asks for the newest.
+async fn edit_until_it_asks(world: &World, kind: &str, name: &str) {
     let api = harness::objects::api(&world.test.client, &world.test.namespace, kind);
-    for number in 0.. {
-        let edit = json!({ "metadata": { "annotations": { "edited": number.to_string() } } });
+    let edit = async |paused: bool| {
+        let edit = json!({ "metadata": { "annotations": { "showcore.io/paused": paused.to_string() } } });
         api.patch(name, &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let asked = || {
+        let log = world.test.control_plane.audit_log();
+        log.iter().any(|request| {
+            let by_operator = request["user"]["username"].as_str().is_some_and(|user| user.ends_with(RELEASE));
+            by_operator && request["verb"] == "get" && request["objectRef"]["name"] == name
+        })
+    };
+    let deadline = Instant::now() + harness::judge::patience();
+    while !asked() {
+        assert!(Instant::now() < deadline, "{kind}: it never asks for the newest version");
+        for _ in 0..20 {
+            edit(true).await;
+            edit(false).await;
+        }
     }
 }
 
