@@ -17,8 +17,9 @@ import (
 )
 
 const usage = `usage: control-plane COMMAND [ARGUMENT...]
-  supervise --dir DIR [--linger 15s]   owns one control plane, until its last user is gone
-  apiserver, kcm, kubectl              the real programs, with their own flags`
+  supervise --dir DIR [--linger 15s] [--audit] [--node PROGRAM --pause PROGRAM]
+                            owns one control plane, with or without a node, until its last user is gone
+  apiserver, kcm, kubectl   the real programs, with their own flags`
 
 func main() {
 	if filepath.Base(os.Args[0]) == "kubectl" {

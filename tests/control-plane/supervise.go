@@ -38,6 +38,21 @@ func supervise(arguments []string) int {
 		fmt.Fprintln(os.Stderr, "supervise: --dir is needed")
 		return 2
 	}
+	if (*nodeProgram == "") != (*pauseProgram == "") {
+		fmt.Fprintln(os.Stderr, "supervise: --node and --pause are needed together")
+		return 2
+	}
+	// The servers run in other folders than this one.
+	for _, path := range []*string{dir, nodeProgram, pauseProgram} {
+		if *path == "" {
+			continue
+		}
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			fmt.Fprintln(os.Stderr, "supervise: "+err.Error())
+			return 1
+		}
+	}
 	// A session of its own: Ctrl-C in the terminal of one user must not end what others use.
 	// (It fails for the leader of a process group, who does not share the terminal's fate anyway.)
 	_, _ = syscall.Setsid()
