@@ -107,7 +107,8 @@ async fn measure(fleet: &Fleet) -> Cost {
     let environment = harness::aws::environment(&test.access_key, &test.endpoint(), &test.region);
     options.environment = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     options.environment.push(("RUST_LOG".into(), "warn".into()));
-    let pid = i32::try_from(test.start_operator_as(options).await.unwrap().pid()).unwrap();
+    test.start_operator_as(options).await.unwrap();
+    let pid = test.operator_pid().unwrap();
     let process = Process::new(pid).unwrap();
     // It has listed, and rests.
     tokio::time::sleep(Duration::from_secs(3)).await;

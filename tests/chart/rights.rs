@@ -1,85 +1,13 @@
 //! The chart's rights are exact: what the operator asks of the API server in the life of every kind is what they allow, no
 //! request is denied, and none of them is unused.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use harness::rights;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::world::{RELEASE, World, chart, manifest, settled};
-
-/// One thing that may be asked: namespace ("*" for a right in all of them), verb, group, resource, name ("*" for any).
-type Right = (String, String, String, String, String);
-
-/// What the release's roles allow the operator's service account.
-async fn allowed(world: &World) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
-    let rendered = world.helm(&["get", "manifest", RELEASE]).await;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered.stdout).unwrap();
-    let roles = objects.iter().filter(|object| object["kind"] == "Role" || object["kind"] == "ClusterRole");
-    // The ones that add to view and edit are other people's.
-    for role in roles.filter(|role| !role["metadata"]["labels"].to_string().contains("aggregate-to")) {
-        let namespace = role["metadata"]["namespace"].as_str().unwrap_or("*");
-        for rule in role["rules"].as_array().unwrap() {
-            let list = |field: &str| -> Vec<String> {
-                let values = rule[field].as_array().into_iter().flatten();
-                values.map(|value| value.as_str().unwrap().to_owned()).collect()
-            };
-            let names = Some(list("resourceNames")).filter(|names| !names.is_empty()).unwrap_or(vec!["*".into()]);
-            for group in list("apiGroups") {
-                for resource in list("resources") {
-                    for verb in list("verbs") {
-                        for name in &names {
-                            rights.insert((
-                                namespace.into(),
-                                verb.clone(),
-                                group.clone(),
-                                resource.clone(),
-                                name.clone(),
-                            ));
-                        }
-                    }
-                }
-            }
-        }
-    }
-    rights
-}
-
-/// What the operator asked for, and with which of these rights; panics at what none of them allows.
-fn used(world: &World, allowed: &BTreeSet<Right>) -> BTreeSet<Right> {
-    let account = format!("system:serviceaccount:{}:{RELEASE}", world.test.namespace);
-    let mut used = BTreeSet::new();
-    for request in world.test.control_plane.audit_log() {
-        let reference = &request["objectRef"];
-        // What everybody may ask, such as the server's version, names no object.
-        if request["user"]["username"] != account.as_str() || reference["resource"].is_null() {
-            continue;
-        }
-        let text = |field: &str| reference[field].as_str().unwrap_or_default();
-        let mut resource = text("resource").to_owned();
-        if !text("subresource").is_empty() {
-            resource = format!("{resource}/{}", text("subresource"));
-        }
-        let matches = |right: &&Right| {
-            let (namespace, verb, group, allowed_resource, name) = right;
-            (namespace == "*" || namespace == text("namespace"))
-                && request["verb"] == verb.as_str()
-                && group == text("apiGroup")
-                && *allowed_resource == resource
-                && (name == "*" || name == text("name"))
-        };
-        let right = allowed.iter().find(matches);
-        assert!(right.is_some(), "no right of the chart allows it: {request:#}");
-        let decision = &request["annotations"]["authorization.k8s.io/decision"];
-        assert_eq!(decision, "allow", "{request:#}");
-        used.insert(right.unwrap().clone());
-    }
-    used
-}
 
 /// Every kind from its creation to its end, with what a look in between does, a Secret that is lost, and another leader.
 async fn live_through_all(world: &mut World) {
@@ -133,20 +61,16 @@ async fn edit_until_it_asks(world: &World, kind: &str, name: &str) {
     }
 }
 
-fn shown(rights: &BTreeSet<Right>) -> Vec<String> {
-    rights.iter().map(|right| format!("{right:?}")).collect()
-}
-
 async fn exact(name: &str, values: Value) {
     let mut world = World::start(name).await;
     harness::crds::install(&world.test.client).await.unwrap();
     world.install(&chart(), &values).await;
     live_through_all(&mut world).await;
-    let allowed = allowed(&world).await;
-    let used = used(&world, &allowed);
-    assert!(used.len() > 15, "{:#?}", shown(&used));
-    let unused: BTreeSet<Right> = allowed.difference(&used).cloned().collect();
-    assert!(unused.is_empty(), "allowed, and never used: {:#?}", shown(&unused));
+    let allowed = rights::allowed(&world.helm(&["get", "manifest", RELEASE]).await.stdout).unwrap();
+    let used = rights::used(&world.test.control_plane.audit_log(), RELEASE, &allowed).unwrap();
+    assert!(used.len() > 15, "{used:#?}");
+    let unused: Vec<_> = allowed.difference(&used).collect();
+    assert!(unused.is_empty(), "allowed, and never used: {unused:#?}");
 }
 
 #[tokio::test]

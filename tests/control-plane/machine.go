@@ -21,6 +21,9 @@ const (
 	// The first address of the bridge: at it, pods reach the host.
 	bridgeIP      = "10.244.0.1"
 	bridgeNetwork = "10.244.0.0/24"
+	// Left to itself, a bridge takes the lowest address of its pods, so that it changes as they come and go, and what
+	// others send to the one before is lost until they ask again.
+	bridgeMAC = "0a:58:0a:f4:00:01"
 	// containerd calls it so when the kubelet makes no groups itself.
 	controlGroup = "k8s.io"
 	nodeLock     = "/run/lock/showcore-operator-node.lock"
@@ -88,7 +91,7 @@ func takeFromMachine() error {
 		// The service's address, without anything that would forward it.
 		{"addr", "add", serviceIP + "/32", "dev", "lo"},
 		// The pods' bridge, before the first of them: its address is the node's.
-		{"link", "add", bridge, "type", "bridge"},
+		{"link", "add", bridge, "address", bridgeMAC, "type", "bridge"},
 		{"addr", "add", bridgeIP + "/24", "dev", bridge},
 		{"link", "set", bridge, "up"},
 	} {

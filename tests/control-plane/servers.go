@@ -123,7 +123,9 @@ func (s *servers) startAPIServer(ctx context.Context, keys *credentials, etcd st
 		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 			return "", err
 		}
-		more = append(more, "--audit-policy-file="+policy, "--audit-log-path="+s.auditLog())
+		more = append(more, "--audit-policy-file="+policy, "--audit-log-path="+s.auditLog(),
+			// Whoever reads it wants all of it in one file.
+			"--audit-log-maxsize=100000")
 	}
 	bindAddress, authorization := "127.0.0.1", "RBAC"
 	if s.node != nil {

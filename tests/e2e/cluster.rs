@@ -7,7 +7,7 @@ use harness::{Operator, OperatorOptions, Proxy, Test};
 use serde_json::Value;
 
 use crate::{
-    look::{address, at_rest, by_operator, condition, get, last_drift, manifest, settled, version},
+    look::{at_rest, by_operator, condition, get, last_drift, manifest, settled, version},
     operator::{as_service_account, in_kubeconfig},
 };
 
@@ -78,7 +78,7 @@ async fn rule_12_of_two_processes_one_works_and_the_other_takes_over_within_20_s
     test.wait("ShowCoreBucket", "held", "Ready", settled).await;
     assert!(!sent(&test, "first").is_empty());
     // The standby is healthy and ready, so that a Deployment can be rolled out, and has asked nobody for anything.
-    let (of_first, of_second) = (address(&first.log()).unwrap(), address(&second.log()).unwrap());
+    let (of_first, of_second) = (first.address().unwrap(), second.address().unwrap());
     let ready = get(&of_first, "/readyz").await;
     assert!(ready.ends_with("ok"), "{ready}");
     assert!(get(&of_first, "/metrics").await.contains("showcore_leader 1"));
@@ -234,17 +234,18 @@ async fn rule_12_a_leader_that_is_cut_off_from_the_api_server_stops_before_its_l
 
 #[tokio::test]
 async fn a_call_that_hangs_does_not_hold_up_the_end_beyond_the_shutdown_timeout() {
-    let test = Test::start("hung").await.unwrap();
-    let operator = candidate(&test, "first", &["--shutdown-timeout", "1s"]).start().await.unwrap();
+    let mut test = Test::start("hung").await.unwrap();
+    let mut options = test.operator_options().unwrap();
+    options.arguments.extend(["--leader-elect", "--shutdown-timeout", "1s"].map(Into::into));
+    test.start_operator_as(options).await.unwrap();
     let kind = FaultKind::Hang(Duration::from_mins(1));
     test.account.inject(Fault { service: "s3".into(), operation: "CreateBucket".into(), times: 1, kind });
     test.apply(&manifest("ShowCoreBucket", "held", BUCKET)).await;
     test.until("the create call with AWS", |test| test.account.faults_left() == 0).await;
-    let log = candidate(&test, "first", &[]).log;
     let told = Instant::now();
-    assert!(operator.terminate().await.unwrap().success());
+    test.stop_operator().await.unwrap();
     assert!((Duration::from_secs(1)..Duration::from_secs(5)).contains(&told.elapsed()), "{:?}", told.elapsed());
-    let log = std::fs::read_to_string(log).unwrap();
+    let log = test.operator_log();
     assert!(log.contains(&format!("\"passes\":\"ShowCoreBucket {}/held\"", test.namespace)), "{log}");
     assert_eq!(holder(&test).await, "", "the lease is released all the same");
 }
@@ -318,10 +319,12 @@ async fn at_least(test: &Test, address: &str, row: &str, least: f64) {
 
 #[tokio::test]
 async fn metrics_tell_what_happens_and_each_of_them_is_documented() {
-    let test = Test::start("measured").await.unwrap();
-    let operator = candidate(&test, "first", &[]).start().await.unwrap();
-    test.until("it to work", |_| works(&operator)).await;
-    let at = address(&operator.log()).unwrap();
+    let mut test = Test::start("measured").await.unwrap();
+    let mut options = test.operator_options().unwrap();
+    options.arguments.push("--leader-elect".into());
+    test.start_operator_as(options).await.unwrap();
+    test.until("it to work", |test| test.operator_log().contains("the operator runs")).await;
+    let at = test.operator_address().unwrap();
     test.apply(&manifest("ShowCoreBucket", "held", &format!("{BUCKET}, tags: {{team: core}}"))).await;
     test.wait("ShowCoreBucket", "held", "Ready", settled).await;
     // Another bucket of that name.

@@ -179,13 +179,6 @@ pub fn advance_to_sunday(test: &Test, hour: i8, minute: i8) {
     }
 }
 
-/// The address that an operator's log names last.
-pub fn address(log: &str) -> Option<String> {
-    let line = log.lines().rfind(|line| line.contains("serving /healthz"))?;
-    let line: Value = serde_json::from_str(line).ok()?;
-    line["address"].as_str().map(str::to_owned)
-}
-
 /// What is answered at this address and path, headers and all.
 pub async fn get(address: &str, path: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -198,7 +191,7 @@ pub async fn get(address: &str, path: &str) -> String {
 
 /// What the test's operator answers at this path, headers and all.
 pub async fn served(test: &Test, path: &str) -> String {
-    get(&address(&test.operator_log()).unwrap(), path).await
+    get(&test.operator_address().unwrap(), path).await
 }
 
 /// Rule 7: a password is nowhere but in its Secret.

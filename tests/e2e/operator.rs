@@ -31,11 +31,11 @@ async fn health_readiness_and_metrics_are_served_and_the_log_is_json() {
 #[tokio::test]
 async fn the_ca_bundle_of_aws_ca_bundle_is_honoured() {
     let mut test = Test::start("tls").await.unwrap();
-    let tls = aws_sim::Tls::self_signed().unwrap();
+    let tls = aws_sim::Tls::self_signed_also_for(test.host()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("ca.pem");
     std::fs::write(&bundle, tls.ca_pem()).unwrap();
-    let server = test.sim.start(([127, 0, 0, 1], 0).into(), Some(tls)).await.unwrap();
+    let server = test.sim.start((test.host(), 0).into(), Some(tls)).await.unwrap();
     assert!(server.endpoint().starts_with("https://"));
     // Without the bundle the certificate is not trusted, so nothing is sent at all.
     let mut options = test.operator_options().unwrap();

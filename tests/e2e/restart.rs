@@ -16,7 +16,7 @@ async fn killed_in_creation(name: &str, kind: &str, service: &str, operation: &s
     test.start_operator().await.unwrap();
     test.apply(manifest).await;
     test.until("the create call with AWS", |test| test.account.faults_left() == 0).await;
-    test.kill_operator();
+    test.kill_operator().await.unwrap();
     test.start_operator().await.unwrap();
     test.settle(kind, name, "Ready after the kill", settled).await;
     let created = test.account.requests().iter().filter(|r| r.operation == operation && r.status < 400).count();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ArgoCd, Repository, Test, tools};
+use harness::{ArgoCd, OperatorOptions, Repository, Test, tools};
 use serde_json::Value;
 
 const ESTATE: &str = "estate";
@@ -58,7 +58,9 @@ fn health_of<'a>(application: &'a Value, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn the_estate_follows_git_and_nothing_is_fought_over() {
     let mut test = Test::start_alone("argo").await.unwrap();
-    test.start_operator().await.unwrap();
+    // In all namespaces.
+    let everywhere = OperatorOptions { namespace: None, ..test.operator_options().unwrap() };
+    test.start_operator_as(everywhere).await.unwrap();
     let repository = Repository::of(PATH).unwrap();
     let argo = ArgoCd::start(&test.control_plane).await.unwrap();
     let world = World { test, argo, repository };
@@ -121,7 +123,55 @@ async fn the_estate_follows_git_and_nothing_is_fought_over() {
     let name = format!("{BUCKET}-{}", world.test.account_id());
     world.test.aws(&["s3api", "head-bucket", "--bucket", &name]).await;
 
+    an_environment_leaves_the_list_and_its_stores_stay(&world).await;
     the_chart_and_the_examples(&world).await;
+}
+
+/// The `ApplicationSet` of the examples makes production and staging from one base. One that leaves its list takes its Application
+/// with it, and no store: not even those of staging, which say that they may be deleted.
+async fn an_environment_leaves_the_list_and_its_stores_stay(world: &World) {
+    let path = tools::workspace().join("gitops/argocd/applicationset.yaml");
+    let example = std::fs::read_to_string(path).unwrap();
+    let ours = format!("repoURL: file://{}", world.repository.path().display());
+    let set = example
+        .replace("repoURL: https://github.com/showcore/showcore-operator", &ours)
+        .replace("targetRevision: v0.1.0", "targetRevision: main");
+    assert!(set.contains(&ours) && set.contains("targetRevision: main"), "{set}");
+    world.repository.add("gitops/kustomize").unwrap();
+    let apply = async |set: &str| {
+        world.argo.kubectl.run_with_input(&["apply", "-f", "-"], Some(set)).await.unwrap().ok().unwrap();
+    };
+    apply(&set).await;
+    let applications = ["get", "applications.argoproj.io", "-o", "name"];
+    let there = async |name: &str| world.argo.kubectl.run(&applications).await.unwrap().stdout.contains(name);
+    let until_there = async |name: &str, wanted: bool| {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while there(name).await != wanted {
+            assert!(Instant::now() < deadline, "{name} is there: {}\n{}", !wanted, world.argo.logs());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    for environment in ["production", "staging"] {
+        let application = format!("stores-{environment}");
+        until_there(&application, true).await;
+        world.until_of(&application, "every store to be healthy", healthy).await;
+    }
+
+    world.test.account.clear_requests();
+    let without = set.replace("- {environment: staging}\n", "");
+    assert_ne!(without, set);
+    apply(&without).await;
+    until_there("stores-staging", false).await;
+    assert!(there("stores-production").await);
+    let left = ["get", "showcore", "--namespace", "staging", "-o", "json"];
+    let left = world.argo.kubectl.run(&left).await.unwrap().json().unwrap();
+    let left = left["items"].as_array().unwrap();
+    assert_eq!(left.len(), 3);
+    for store in left {
+        assert!(store["metadata"]["deletionTimestamp"].is_null(), "{store:#}");
+    }
+    let requests = world.test.account.requests();
+    assert!(!requests.iter().any(|request| request.operation.starts_with("Delete")), "{requests:?}");
 }
 
 /// The chart itself, as an Application: the CRDs that are there already are taken over, and it settles. Its pods do not run
@@ -137,18 +187,10 @@ async fn the_chart_and_the_examples(world: &World) {
     let crds = resources.iter().filter(|resource| resource["kind"] == "CustomResourceDefinition").count();
     assert_eq!(crds, 3, "{resources:#?}");
 
-    for example in ["operator", "estate", "applicationset"] {
+    for example in ["operator", "estate"] {
         let path = tools::workspace().join(format!("gitops/argocd/{example}.yaml"));
         let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", path.to_str().unwrap()];
         world.argo.kubectl.run(&arguments).await.unwrap().ok().unwrap();
-    }
-    for environment in ["production", "staging"] {
-        world.test.kubectl.run(&["create", "namespace", environment]).await.unwrap().ok().unwrap();
-        let path = tools::workspace().join(format!("gitops/kustomize/overlays/{environment}"));
-        let namespace = ["--namespace", environment];
-        let arguments = ["apply", "--dry-run=server", "--validate=strict", "-k", path.to_str().unwrap()];
-        let output = world.test.kubectl.run(&[&namespace[..], &arguments].concat()).await.unwrap();
-        assert_eq!(output.ok().unwrap().lines().count(), 3, "{output}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The certificate of the stand-in when it serves HTTPS.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rcgen::{
@@ -33,6 +34,11 @@ pub enum TlsError {
 impl Tls {
     /// For `localhost` and its subdomains (bucket names), 127.0.0.1 and `::1`.
     pub fn self_signed() -> Result<Self, TlsError> {
+        Self::self_signed_also_for(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same, and for this address.
+    pub fn self_signed_also_for(address: IpAddr) -> Result<Self, TlsError> {
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.distinguished_name.push(DnType::CommonName, "aws-sim authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,7 +48,10 @@ impl Tls {
         let (ca_pem, ca_der) = (ca.pem(), ca.der().to_vec());
         let issuer = Issuer::new(authority, authority_key);
 
-        let names = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from);
+        let mut names = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
+        if !address.is_loopback() {
+            names.push(address.to_string());
+        }
         let mut leaf = CertificateParams::new(names)?;
         leaf.distinguished_name.push(DnType::CommonName, "aws-sim");
         leaf.use_authority_key_identifier_extension = true;

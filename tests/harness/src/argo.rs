@@ -1,4 +1,4 @@
-//! The real Argo CD: its application controller and its repository server, with a real Redis, before one control plane.
+//! The real Argo CD: its controllers and its repository server, with a real Redis, before one control plane.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,6 +22,7 @@ const NAMESPACE: &str = "argocd";
 pub struct ArgoCd {
     /// kubectl in Argo CD's namespace.
     pub kubectl: Kubectl,
+    _sets: Daemon,
     _controller: Daemon,
     _repositories: Daemon,
     _redis: Daemon,
@@ -39,11 +40,13 @@ impl ArgoCd {
         let temporary = std::env::temp_dir();
         let folder = tempfile::tempdir().file("make a folder in", &temporary)?;
         let place = folder.path();
-        // What the repository server calls: Helm, and a script of its own.
+        // What the repository server calls: Helm, Kustomize, and a script of its own.
         let programs = place.join("bin");
         std::fs::create_dir(&programs).file("make", &programs)?;
-        let link = programs.join("helm");
-        std::os::unix::fs::symlink(&helm, &link).file("make", &link)?;
+        for (name, program) in [("helm", helm), ("kustomize", in_background(go_tools::kustomize).await?)] {
+            let link = programs.join(name);
+            std::os::unix::fs::symlink(&program, &link).file("make", &link)?;
+        }
         // A module's files cannot be run where Go keeps them.
         let script = programs.join("git-verify-wrapper.sh");
         std::fs::copy(argo.sources.join("hack/git-verify-wrapper.sh"), &script).file("write", &script)?;
@@ -107,12 +110,26 @@ impl ArgoCd {
                 .env("KUBECONFIG", control_plane.kubeconfig());
         })
         .await?;
-        Ok(Self { kubectl, _controller: controller, _repositories: repositories, _redis: redis, folder })
+        let free = || Ok(format!("127.0.0.1:{}", crate::daemon::free_port()?));
+        let (metrics, webhook): (String, String) = (free()?, free()?);
+        let sets = Daemon::start(&argo.program, &place.join("sets.log"), |command, port| {
+            common(command, "argocd-applicationset-controller");
+            command
+                .args(["--argocd-repo-server", &at_repositories, "--repo-server-plaintext", "--namespace", NAMESPACE])
+                .args(["--metrics-addr", &metrics, "--webhook-addr", &webhook])
+                .args(["--probe-addr", &format!("127.0.0.1:{port}")])
+                .arg("--kubeconfig")
+                .arg(control_plane.kubeconfig())
+                .env("NAMESPACE", NAMESPACE)
+                .env("ARGOCD_FAKE_IN_CLUSTER", "true");
+        })
+        .await?;
+        Ok(Self { kubectl, _sets: sets, _controller: controller, _repositories: repositories, _redis: redis, folder })
     }
 
     /// The ends of its logs.
     pub fn logs(&self) -> String {
-        ["repositories", "controller"]
+        ["repositories", "controller", "sets"]
             .map(|name| {
                 let text = std::fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default();
                 format!("--- {name}\n{}", crate::operator::tail(&text, 20))

@@ -13,17 +13,18 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::cache::{self, Lock};
 use crate::error::{Error, FileError as _, KubeError as _, Result};
 use crate::progress::Progress;
-use crate::{crds, tools};
+use crate::{crds, release, tools};
 
 /// A running control plane, which stays at least until this is dropped.
 #[derive(Debug)]
@@ -74,25 +75,36 @@ impl ControlPlane {
     pub async fn shared() -> Result<Self> {
         let control_plane = match std::env::var_os("SHOWCORE_TEST_KUBECONFIG") {
             Some(path) if !path.is_empty() => Self::of_the_user(Path::new(&path))?,
-            _ => {
-                // Its folder's name says what it depends on, so that other checkouts, other versions
-                // and other CRDs get another one.
-                let crds = crds::files()?;
-                let workspace = fs::canonicalize(tools::workspace()).file("find", tools::workspace())?;
-                in_background(move || {
-                    let programs = tools::control_plane()?;
-                    let name = cache::fingerprint(
-                        [programs.fingerprint().as_bytes(), workspace.as_os_str().as_encoded_bytes()]
-                            .into_iter()
-                            .chain(crds.iter().map(|(_, text)| text.as_slice())),
-                    );
-                    Self::connect(&name, &["--linger".into(), LINGER.into()])
-                })
-                .await?
-            }
+            _ if release::as_pods() => return Self::shared_with_node().await,
+            _ => Self::shared_by("", Vec::new()).await?,
         };
         crds::install(&control_plane.client().await?).await?;
         Ok(control_plane)
+    }
+
+    /// The same with a real node and an audit log: what `cargo judge pod` and its tests share.
+    pub async fn shared_with_node() -> Result<Self> {
+        let control_plane = Self::shared_by("node-", in_background(node).await?).await?;
+        crds::install(&control_plane.client().await?).await?;
+        Ok(control_plane)
+    }
+
+    async fn shared_by(prefix: &'static str, options: Vec<OsString>) -> Result<Self> {
+        // Its folder's name says what it depends on, so that other checkouts, other versions
+        // and other CRDs get another one.
+        let crds = crds::files()?;
+        let workspace = fs::canonicalize(tools::workspace()).file("find", tools::workspace())?;
+        in_background(move || {
+            let programs = tools::control_plane()?;
+            let name = cache::fingerprint(
+                [programs.fingerprint().as_bytes(), workspace.as_os_str().as_encoded_bytes()]
+                    .into_iter()
+                    .chain(crds.iter().map(|(_, text)| text.as_slice())),
+            );
+            let options = [vec!["--linger".into(), LINGER.into()], options].concat();
+            Self::connect(&format!("{prefix}{name}"), &options)
+        })
+        .await
     }
 
     /// A control plane of one's own, without any CRD, which ends when this is dropped.
@@ -108,9 +120,7 @@ impl ControlPlane {
     /// An audited one with one real node, on which pods run. It needs root and packages of Debian's, and a machine has one at
     /// a time: the next one waits.
     pub async fn with_node() -> Result<Self> {
-        let programs = in_background(tools::node).await?;
-        let (node, pause) = (programs.join("node").into_os_string(), programs.join("pause").into_os_string());
-        Self::own_with(vec!["--audit".into(), "--node".into(), node, "--pause".into(), pause]).await
+        Self::own_with(in_background(node).await?).await
     }
 
     async fn own_with(options: Vec<OsString>) -> Result<Self> {
@@ -185,6 +195,18 @@ impl ControlPlane {
             .await
             .kube(|| format!("create the namespace {name}"))?;
         Ok(name)
+    }
+
+    /// Has the API server refuse pods in this namespace that are not restricted:
+    /// <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>
+    pub async fn restrict(&self, client: &Client, namespace: &str) -> Result<()> {
+        let label =
+            Patch::Merge(json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } }));
+        Api::<Namespace>::all(client.clone())
+            .patch(namespace, &PatchParams::default(), &label)
+            .await
+            .map(drop)
+            .kube(|| format!("label the namespace {namespace}"))
     }
 
     /// Gives the control plane up; waits for its end if it was one's own.
@@ -263,6 +285,13 @@ impl ControlPlane {
     }
 }
 
+/// What tells the supervisor to run a node, and to write requests down.
+fn node() -> Result<Vec<OsString>> {
+    let programs = tools::node()?;
+    let (node, pause) = (programs.join("node").into_os_string(), programs.join("pause").into_os_string());
+    Ok(vec!["--audit".into(), "--node".into(), node, "--pause".into(), pause])
+}
+
 /// What a real node and its image need, and this machine does not have; nothing if it has all of it.
 pub fn node_lacks() -> Option<String> {
     if !nix::unistd::getuid().is_root() {
@@ -270,15 +299,19 @@ pub fn node_lacks() -> Option<String> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    let missing: Vec<&str> =
-        ["containerd", "ctr", "runc", "ip", "buildah"].into_iter().filter(|program| !there(program)).collect();
-    if missing.is_empty() && Path::new("/usr/lib/cni/bridge").is_file() {
-        return None;
-    }
-    Some(format!(
-        "needs {} (apt-get install --no-install-recommends containerd runc containernetworking-plugins iproute2 buildah)",
-        if missing.is_empty() { "/usr/lib/cni/bridge".to_owned() } else { missing.join(", ") }
-    ))
+    let programs = ["containerd", "ctr", "runc", "ip", "mount", "nsenter", "buildah"].map(str::to_owned);
+    let plugins = ["bridge", "host-local", "loopback"].map(|plugin| format!("/usr/lib/cni/{plugin}"));
+    let missing = [
+        programs.into_iter().filter(|program| !there(program)).collect::<Vec<_>>(),
+        plugins.into_iter().filter(|plugin| !Path::new(plugin).is_file()).collect(),
+    ]
+    .concat();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "needs {} (apt-get install --no-install-recommends containerd runc containernetworking-plugins iproute2 buildah)",
+            missing.join(", ")
+        )
+    })
 }
 
 /// Starts a supervisor that outlives us, and connects to it.
@@ -319,7 +352,7 @@ fn start(supervisor: &Path, folder: &Path, options: &[OsString]) -> Result<UnixS
 /// Waits until the control plane is ready. Nothing if the supervisor went away without a word.
 fn read_answer(connection: &UnixStream, folder: &Path) -> Result<Option<Access>> {
     let failed = |why: String| Error::ControlPlane { why, logs: folder.join("log") };
-    // The supervisor itself gives up before this, with a reason.
+    // The supervisor itself gives up before this, with a reason, unless it waits for the end of the machine's other node.
     let patience = Duration::from_mins(10);
     connection.set_read_timeout(Some(patience)).map_err(|error| failed(error.to_string()))?;
     let mut line = String::new();

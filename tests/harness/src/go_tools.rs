@@ -16,6 +16,11 @@ pub fn helm() -> Result<PathBuf> {
     install("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
 }
 
+/// Kustomize, as Argo CD's repository server calls it.
+pub fn kustomize() -> Result<PathBuf> {
+    install("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "v5.8.1")
+}
+
 /// Makes a chart's README from its values.
 pub fn helm_docs() -> Result<PathBuf> {
     install("helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs", "v1.14.2")

@@ -34,7 +34,9 @@ pub mod objects;
 pub mod operator;
 pub mod progress;
 pub mod proxy;
+pub mod release;
 pub mod repository;
+pub mod rights;
 pub mod test;
 pub mod tools;
 

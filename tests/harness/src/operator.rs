@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::control_plane::in_background;
 use crate::error::{Error, FileError as _, Result};
-use crate::{aws, leash, tools};
+use crate::{aws, leash, release, tools};
 
 /// How the operator is started. Its fields may be changed before [`OperatorOptions::start`].
 #[derive(Debug, Clone)]
@@ -42,8 +42,11 @@ pub struct OperatorOptions {
 }
 
 impl OperatorOptions {
-    /// Starts the operator.
+    /// Starts the operator as a process.
     pub async fn start(&self) -> Result<Operator> {
+        if release::as_pods() {
+            return Err(release::impossible("that a test starts by itself"));
+        }
         let leash = in_background(|| Ok(tools::control_plane()?.leash())).await?;
         let log = File::options().create(true).append(true).open(&self.log).file("write", &self.log)?;
         let errors = log.try_clone().file("write", &self.log)?;
@@ -104,6 +107,14 @@ impl Operator {
     /// All that it has logged so far (and the operators before it with the same log).
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Where it serves its metrics, as its log said last; nothing before it does.
+    pub fn address(&self) -> Option<String> {
+        let log = self.log();
+        let line = log.lines().rfind(|line| line.contains("serving /healthz"))?;
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line["address"].as_str().map(str::to_owned)
     }
 
     /// Whether it runs.

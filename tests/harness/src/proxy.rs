@@ -26,9 +26,9 @@ struct Wire {
 }
 
 impl Proxy {
-    /// A proxy to this server, on a port of its own.
+    /// A proxy to this server of this machine, at the same address, on a port of its own.
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind((server.ip(), 0)).await?;
         let address = listener.local_addr()?;
         let wire = Arc::new(Wire::default());
         let of_connections = wire.clone();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use crate::judge;
 use crate::kubectl::Kubectl;
 use crate::objects;
 use crate::operator::{self, Operator, OperatorOptions};
+use crate::release::{self, Release};
 
 /// A namespace of the shared control plane, an account and a clock of a stand-in, and an operator:
 /// all of it this test's own, so that tests run in parallel and clean up nothing.
@@ -44,11 +46,17 @@ pub struct Test {
     pub aws: Aws,
     /// How far [`Test::settle`] moves the clock at each look.
     step: Duration,
-    operator: Option<Operator>,
+    operator: Option<Running>,
     server: Server,
     /// The control plane.
     pub control_plane: ControlPlane,
     folder: TempDir,
+}
+
+/// The test's operator.
+enum Running {
+    Process(Operator),
+    Pod(Box<Release>),
 }
 
 impl Test {
@@ -59,6 +67,9 @@ impl Test {
 
     /// A world on a control plane of the test's own, with the CRDs: for tests that change them.
     pub async fn start_alone(name: &str) -> Result<Self> {
+        if release::as_pods() {
+            return Err(release::impossible("on a control plane of its own, where a machine has one node,"));
+        }
         let control_plane = ControlPlane::own().await?;
         crate::crds::install(&control_plane.client().await?).await?;
         Self::start_on(control_plane, name).await
@@ -77,13 +88,15 @@ impl Test {
     async fn start_on(control_plane: ControlPlane, name: &str) -> Result<Self> {
         let region = "eu-central-1".to_owned();
         let judge::World { sim, access_key, step } = judge::world().await?;
-        let address = ([127, 0, 0, 1], 0).into();
         let server = sim
-            .start(address, None)
+            .start((host(&control_plane), 0).into(), None)
             .await
             .map_err(|error| Error::Other(format!("the AWS stand-in cannot listen: {error}")))?;
         let client = control_plane.client().await?;
         let namespace = control_plane.namespace(&client, name).await?;
+        if release::as_pods() {
+            control_plane.restrict(&client, &namespace).await?;
+        }
         let temporary = std::env::temp_dir();
         Ok(Self {
             account: sim.account(&access_key),
@@ -102,7 +115,12 @@ impl Test {
         })
     }
 
-    /// Where the stand-in listens: `http://127.0.0.1:PORT`.
+    /// This machine's address, as the operator sees it: pods do not see its loopback.
+    pub fn host(&self) -> IpAddr {
+        host(&self.control_plane)
+    }
+
+    /// Where the stand-in listens: `http://127.0.0.1:PORT`, or this machine as pods see it.
     pub fn endpoint(&self) -> String {
         self.server.endpoint()
     }
@@ -130,30 +148,53 @@ impl Test {
     }
 
     /// Starts the operator, instead of the one that runs, if one does.
-    pub async fn start_operator(&mut self) -> Result<&mut Operator> {
+    pub async fn start_operator(&mut self) -> Result<()> {
         self.start_operator_as(self.operator_options()?).await
     }
 
     /// The same, started otherwise than usual.
-    pub async fn start_operator_as(&mut self, options: OperatorOptions) -> Result<&mut Operator> {
-        self.operator = None;
-        let operator = options.start().await?;
-        Ok(self.operator.insert(operator))
+    pub async fn start_operator_as(&mut self, options: OperatorOptions) -> Result<()> {
+        self.kill_operator().await?;
+        self.operator = Some(if release::as_pods() {
+            Running::Pod(Box::new(Release::start(&options, &self.client, self.folder.path()).await?))
+        } else {
+            Running::Process(options.start().await?)
+        });
+        Ok(())
     }
 
     /// Kills the operator by SIGKILL.
-    pub fn kill_operator(&mut self) {
-        self.operator = None;
+    pub async fn kill_operator(&mut self) -> Result<()> {
+        match self.operator.take() {
+            Some(Running::Pod(release)) => release.kill().await,
+            // It is killed by being dropped.
+            Some(Running::Process(_)) | None => Ok(()),
+        }
     }
 
     /// Ends the operator as Kubernetes does, by SIGTERM, and waits for its end.
     pub async fn stop_operator(&mut self) -> Result<()> {
-        match self.operator.take() {
-            Some(operator) => {
-                let status = operator.terminate().await?;
-                if status.success() { Ok(()) } else { Err(Error::Other(format!("the operator ended with {status}"))) }
-            }
-            None => Ok(()),
+        let code = match self.operator.take() {
+            Some(Running::Process(operator)) => operator.terminate().await?.code(),
+            Some(Running::Pod(release)) => Some(release.stop().await?),
+            None => return Ok(()),
+        };
+        if code == Some(0) { Ok(()) } else { Err(Error::Other(format!("the operator ended with {code:?}"))) }
+    }
+
+    /// The operator's process id; nothing if none runs.
+    pub fn operator_pid(&self) -> Option<i32> {
+        match self.operator.as_ref()? {
+            Running::Process(operator) => operator.pid().try_into().ok(),
+            Running::Pod(release) => release.pid().ok(),
+        }
+    }
+
+    /// Where the operator serves its metrics; nothing before it does, or if none runs.
+    pub fn operator_address(&self) -> Option<String> {
+        match self.operator.as_ref()? {
+            Running::Process(operator) => operator.address(),
+            Running::Pod(release) => Some(release.address().to_owned()),
         }
     }
 
@@ -296,11 +337,16 @@ impl Test {
 
 impl Drop for Test {
     fn drop(&mut self) {
+        let crash = match &self.operator {
+            Some(Running::Pod(release)) => release.crash(),
+            _ => None,
+        };
         self.operator = None;
         let violations = self.sim.violations();
         if std::thread::panicking() {
             eprintln!("--- the end of the operator's log\n{}", operator::tail(&self.operator_log(), 60));
         } else {
+            assert!(crash.is_none(), "the operator ended by itself: {}", crash.unwrap_or_default());
             assert!(
                 violations.is_empty(),
                 "the stand-in gave answers that AWS does not give:\n{}",
@@ -308,6 +354,10 @@ impl Drop for Test {
             );
         }
     }
+}
+
+fn host(control_plane: &ControlPlane) -> IpAddr {
+    control_plane.host_address().and_then(|address| address.parse().ok()).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
 /// What a person reads of an object: who manages which field is pages long.

@@ -1,4 +1,4 @@
-//! `cargo judge`: the end-to-end tests before another judge than our own stand-in.
+//! `cargo judge`: the end-to-end tests before another judge than our own stand-in, or with the operator as a pod.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,16 +7,18 @@ use clap::{Parser, ValueEnum};
 use harness::judge::emulator::Emulator;
 use harness::judge::suite::{Count, Suite};
 use harness::judge::{self, guard, names, sign::Signer};
-use harness::{Error, Result, tools};
+use harness::release::{self, RELEASE};
+use harness::{ControlPlane, Error, Result, control_plane, image, rights, tools};
 use tokio::process::Command;
 
-/// Runs the end-to-end tests against another judge than our own stand-in, and says of each whether it passed, failed, or was
-/// skipped because the judge cannot serve it. Skipped ones are never counted as passed.
+/// Runs the end-to-end tests against another judge than our own stand-in, or with the operator as the chart's pod, and says of
+/// each whether it passed, failed, or was skipped because that cannot serve it. Skipped ones are never counted as passed.
 #[derive(Debug, Parser)]
 #[command(name = "cargo judge", version)]
 struct Arguments {
     /// moto and ministack are installed and started; `endpoint` is the one that `SHOWCORE_TEST_ENDPOINT` names (a URL, or
-    /// `aws`), with the credentials of the standard AWS variables, in the account that `SHOWCORE_TEST_ACCOUNT` names.
+    /// `aws`), with the credentials of the standard AWS variables, in the account that `SHOWCORE_TEST_ACCOUNT` names; `pod` is our
+    /// stand-in, and each test's operator runs as a release of the chart on a real node (it needs root), from the image.
     judge: Judge,
     /// Only tests with one of these in their names.
     filters: Vec<String>,
@@ -33,6 +35,7 @@ enum Judge {
     Moto,
     Ministack,
     Endpoint,
+    Pod,
 }
 
 #[tokio::main]
@@ -52,12 +55,19 @@ async fn judged(arguments: Arguments) -> Result<bool> {
         Judge::Moto => before_emulator(Emulator::Moto, arguments).await,
         Judge::Ministack => before_emulator(Emulator::Ministack, arguments).await,
         Judge::Endpoint => at_endpoint(arguments).await,
+        Judge::Pod => as_pods(arguments).await,
     }
 }
 
-fn suite(judge: &'static str, arguments: Arguments, environment: Vec<(&'static str, String)>) -> Suite {
+fn suite(arguments: Arguments, environment: Vec<(&'static str, String)>) -> Suite {
+    let (judge, lists): (_, &[_]) = match arguments.judge {
+        Judge::Moto => ("moto", &["elsewhere", "moto"]),
+        Judge::Ministack => ("ministack", &["elsewhere", "ministack"]),
+        Judge::Endpoint => ("endpoint", &["elsewhere", "endpoint"]),
+        Judge::Pod => ("pod", &["pod"]),
+    };
     let logs = folder().join(judge);
-    Suite { judge, filters: arguments.filters, include_listed: arguments.include_listed, environment, logs }
+    Suite { judge, lists, filters: arguments.filters, include_listed: arguments.include_listed, environment, logs }
 }
 
 /// Where logs go.
@@ -78,12 +88,39 @@ async fn before_emulator(emulator: Emulator, arguments: Arguments) -> Result<boo
     if std::env::var_os(judge::PATIENCE).is_none() {
         environment.push((judge::PATIENCE, "30".to_owned()));
     }
-    let suite = suite(emulator.name(), arguments, environment);
+    let suite = suite(arguments, environment);
+    let control_plane = ControlPlane::shared().await?;
     let count = tokio::select! {
-        count = suite.run() => count?,
+        count = suite.run(&control_plane) => count?,
         _ = tokio::signal::ctrl_c() => return Err(Error::Other("interrupted".to_owned())),
     };
     Ok(said(count))
+}
+
+async fn as_pods(arguments: Arguments) -> Result<bool> {
+    if arguments.sweep.is_some() {
+        return Err(Error::Other("pods leave nothing that could be swept".to_owned()));
+    }
+    if let Some(missing) = control_plane::node_lacks() {
+        return Err(Error::Other(format!("a real node {missing}")));
+    }
+    let all = arguments.filters.is_empty();
+    let suite = suite(arguments, vec![(release::OPERATOR, "pod".to_owned())]);
+    let image = image::archive()?;
+    let control_plane = ControlPlane::shared_with_node().await?;
+    control_plane.import_image(&image).await?;
+    let count = tokio::select! {
+        count = suite.run(&control_plane) => count?,
+        _ = tokio::signal::ctrl_c() => return Err(Error::Other("interrupted".to_owned())),
+    };
+    let allowed = rights::allowed(&release::manifests(control_plane.kubeconfig()).await?)?;
+    let used = rights::used(&control_plane.audit_log(), RELEASE, &allowed)?;
+    let unused: Vec<_> = allowed.difference(&used).collect();
+    println!("of the chart's {} rights {} were used, and no request was denied", allowed.len(), used.len());
+    if all && !unused.is_empty() {
+        println!("never used: {unused:#?}");
+    }
+    Ok(said(count) && (!all || unused.is_empty()))
 }
 
 async fn at_endpoint(arguments: Arguments) -> Result<bool> {
@@ -106,10 +143,11 @@ async fn at_endpoint(arguments: Arguments) -> Result<bool> {
         names::TAG
     );
     println!("should it be killed: cargo judge endpoint --sweep {run}");
-    let suite = suite("endpoint", arguments, vec![(judge::RUN, run.clone())]);
+    let suite = suite(arguments, vec![(judge::RUN, run.clone())]);
+    let control_plane = ControlPlane::shared().await?;
     // The tests' processes end with the future, so what is swept after it is all there is.
     let count = tokio::select! {
-        count = suite.run() => Some(count),
+        count = suite.run(&control_plane) => Some(count),
         _ = tokio::signal::ctrl_c() => None,
     };
     let swept = sweep(&endpoint, &run, &account).await?;

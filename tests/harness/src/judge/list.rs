@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::error::{Error, FileError as _, Result};
 use crate::tools;
 
-/// For each judge, groups of tests and why it cannot serve them; those under `everywhere` no judge can.
+/// For each judge, groups of tests and why it cannot serve them; those under `elsewhere` nobody but our stand-in can.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Lists(BTreeMap<String, Vec<Group>>);
@@ -38,9 +38,9 @@ impl Lists {
         Ok(lists)
     }
 
-    /// Why this judge cannot serve this test.
-    pub fn reason(&self, judge: &str, test: &str) -> Option<&str> {
-        let groups = ["everywhere", judge].into_iter().filter_map(|list| self.0.get(list)).flatten();
+    /// Why this test cannot be served, if one of these lists says so.
+    pub fn reason(&self, lists: &[&str], test: &str) -> Option<&str> {
+        let groups = lists.iter().filter_map(|list| self.0.get(*list)).flatten();
         groups
             .into_iter()
             .find(|group| group.tests.iter().any(|name| fits(name, test)))
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     const LISTS: &str = "
-everywhere:
+elsewhere:
   - reason: needs the stand-in itself
     tests: ['cache::lost']
 moto:
@@ -70,11 +70,12 @@ moto:
     fn a_test_is_listed_by_name_or_by_module_for_one_judge_or_all() {
         let tests = ["cache::lost", "bucket::made", "cache::made"].map(str::to_owned);
         let lists = Lists::parse(LISTS, &tests).unwrap();
-        assert_eq!(lists.reason("moto", "cache::lost"), Some("needs the stand-in itself"));
-        assert_eq!(lists.reason("endpoint", "cache::lost"), Some("needs the stand-in itself"));
-        assert_eq!(lists.reason("moto", "bucket::made"), Some("it forgets tags"));
-        assert_eq!(lists.reason("endpoint", "bucket::made"), None);
-        assert_eq!(lists.reason("moto", "cache::made"), None);
+        assert_eq!(lists.reason(&["elsewhere", "moto"], "cache::lost"), Some("needs the stand-in itself"));
+        assert_eq!(lists.reason(&["elsewhere", "endpoint"], "cache::lost"), Some("needs the stand-in itself"));
+        assert_eq!(lists.reason(&["elsewhere", "moto"], "bucket::made"), Some("it forgets tags"));
+        assert_eq!(lists.reason(&["elsewhere", "endpoint"], "bucket::made"), None);
+        assert_eq!(lists.reason(&["elsewhere", "moto"], "cache::made"), None);
+        assert_eq!(lists.reason(&["pod"], "cache::lost"), None);
     }
 
     #[test]

@@ -18,8 +18,10 @@ use crate::{leash, tools};
 /// How the tests are run.
 #[derive(Debug)]
 pub struct Suite {
-    /// The judge's name in `judges.yaml`.
+    /// The judge's name.
     pub judge: &'static str,
+    /// The lists of `judges.yaml` that name what it cannot serve.
+    pub lists: &'static [&'static str],
     /// Parts of names; all tests if there is none.
     pub filters: Vec<String>,
     /// Whether to run the listed ones too.
@@ -42,8 +44,9 @@ pub struct Count {
 }
 
 impl Suite {
-    /// Builds the tests and runs them, and says of each what became of it.
-    pub async fn run(&self) -> Result<Count> {
+    /// Builds the tests and runs them, and says of each what became of it. The control plane that they share is held meanwhile,
+    /// so that it stays from one test's process to the next.
+    pub async fn run(&self, _control_plane: &ControlPlane) -> Result<Count> {
         let program = build().await?;
         let all = names(&program).await?;
         let lists = Lists::read(&all)?;
@@ -52,10 +55,8 @@ impl Suite {
         if chosen.is_empty() {
             return Err(Error::Other(format!("no test has {} in its name", self.filters.join(" or "))));
         }
-        // Held so that it stays from one test's process to the next.
-        let _control_plane = ControlPlane::shared().await?;
         std::fs::create_dir_all(&self.logs).file("make", &self.logs)?;
-        println!("{} tests before {}; what each printed is in {}", chosen.len(), self.judge, self.logs.display());
+        println!("{} tests by {}; what each printed is in {}", chosen.len(), self.judge, self.logs.display());
         let at_once = super::variable("RUST_TEST_THREADS").and_then(|number| number.parse().ok()).unwrap_or(6);
         let mut verdicts = stream::iter(chosen.into_iter().enumerate())
             .map(|(number, test)| self.judged(&program, &lists, number, test))
@@ -73,7 +74,7 @@ impl Suite {
 
     async fn judged(&self, program: &Path, lists: &Lists, number: usize, test: &str) -> Result<Verdict> {
         let begun = Instant::now();
-        let verdict = match lists.reason(self.judge, test) {
+        let verdict = match lists.reason(self.lists, test) {
             Some(reason) if !self.include_listed => Verdict::Skipped(format!("listed: {reason}")),
             _ => self.tried(program, number, test).await?,
         };
