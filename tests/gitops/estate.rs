@@ -158,7 +158,7 @@ async fn an_environment_leaves_the_list_and_its_stores_stay(world: &World) {
     }
 
     world.test.account.clear_requests();
-    let without = set.replace("- {environment: staging}\n", "");
+    let without = set.replace("          - {environment: staging}\n", "");
     assert_ne!(without, set);
     apply(&without).await;
     until_there("stores-staging", false).await;

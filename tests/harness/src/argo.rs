@@ -62,6 +62,9 @@ impl ArgoCd {
                 .env("ARGOCD_GPG_ENABLED", "false")
                 .env("ARGOCD_TLS_DATA_PATH", &empty)
                 .env("ARGOCD_SSH_DATA_PATH", &empty)
+                // "In the cluster" is where this kubeconfig says: we are outside.
+                .env("ARGOCD_FAKE_IN_CLUSTER", "true")
+                .env("KUBECONFIG", control_plane.kubeconfig())
                 .env("HOME", place)
                 .env("TMPDIR", place)
                 .env("PATH", &path)
@@ -104,10 +107,7 @@ impl ArgoCd {
                     "--persist-resource-health",
                 ])
                 .arg("--kubeconfig")
-                .arg(control_plane.kubeconfig())
-                // "In the cluster" is where this kubeconfig says: we are outside.
-                .env("ARGOCD_FAKE_IN_CLUSTER", "true")
-                .env("KUBECONFIG", control_plane.kubeconfig());
+                .arg(control_plane.kubeconfig());
         })
         .await?;
         let free = || Ok(format!("127.0.0.1:{}", crate::daemon::free_port()?));
@@ -118,10 +118,7 @@ impl ArgoCd {
                 .args(["--argocd-repo-server", &at_repositories, "--repo-server-plaintext", "--namespace", NAMESPACE])
                 .args(["--metrics-addr", &metrics, "--webhook-addr", &webhook])
                 .args(["--probe-addr", &format!("127.0.0.1:{port}")])
-                .arg("--kubeconfig")
-                .arg(control_plane.kubeconfig())
-                .env("NAMESPACE", NAMESPACE)
-                .env("ARGOCD_FAKE_IN_CLUSTER", "true");
+                .env("NAMESPACE", NAMESPACE);
         })
         .await?;
         Ok(Self { kubectl, _sets: sets, _controller: controller, _repositories: repositories, _redis: redis, folder })
