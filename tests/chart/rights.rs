@@ -1,10 +1,9 @@
 //! The chart's rights are exact: what the operator asks of the API server in the life of every kind is what they allow, no
 //! request is denied, and none of them is unused.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use harness::rights;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::world::{RELEASE, World, chart, manifest, settled};
@@ -35,15 +34,8 @@ async fn live_through_all(world: &mut World) {
     world.test.stop_operator().await.unwrap();
 }
 
-/// Pauses the object and lets it go on, again and again, until what the operator writes onto an older version is refused and
-/// it asks for the newest.
+/// Edits the object again and again, until what the operator writes onto an older version is refused and it asks for the newest.
 async fn edit_until_it_asks(world: &World, kind: &str, name: &str) {
-    let api = harness::objects::api(&world.test.client, &world.test.namespace, kind);
-    let edit = async |paused: bool| {
-        let edit = json!({ "metadata": { "annotations": { "showcore.io/paused": paused.to_string() } } });
-        api.patch(name, &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
     let asked = || {
         let log = world.test.control_plane.audit_log();
         log.iter().any(|request| {
@@ -54,10 +46,7 @@ async fn edit_until_it_asks(world: &World, kind: &str, name: &str) {
     let deadline = Instant::now() + harness::judge::patience();
     while !asked() {
         assert!(Instant::now() < deadline, "{kind}: it never asks for the newest version");
-        for _ in 0..20 {
-            edit(true).await;
-            edit(false).await;
-        }
+        world.test.pause_and_resume(kind, name, 20).await;
     }
 }
 

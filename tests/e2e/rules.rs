@@ -1,12 +1,12 @@
 //! Rules of the design that no one kind owns, each by its number. Others stand with their kinds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::Test;
 use serde_json::Value;
 
 use crate::look::{
-    by_operator, calls, condition, manifest, message, mutations, reason, rule_07, secret, settled, three_looks,
+    by_operator, calls, condition, manifest, message, mutations, reason, rule_07, secret, served, settled, three_looks,
 };
 
 /// A world with a store of each kind, all Ready.
@@ -92,6 +92,23 @@ async fn rule_06_the_spec_is_never_written_by_the_operator() {
             assert_eq!(entry["fieldsV1"]["f:spec"], Value::Null, "{kind}: {entry}");
         }
     }
+}
+
+/// Whatever is edited while it writes: what it meant for an older version is refused, it reads the newest, and nothing is lost.
+#[tokio::test]
+async fn rule_05_what_somebody_edits_meanwhile_is_read_again() {
+    let test = all_kinds("edited").await;
+    test.account.clear_requests();
+    for (kind, _) in STORES {
+        let refused = format!(r#"showcore_reconciles_total{{kind="{kind}",outcome="waiting"}}"#);
+        let begun = Instant::now();
+        while !served(&test, "/metrics").await.contains(&refused) {
+            assert!(begun.elapsed() < harness::judge::patience(), "{kind}: nothing it writes meets an edit");
+            test.pause_and_resume(kind, "shop", 20).await;
+        }
+        test.settle(kind, "shop", "in sync again", settled).await;
+    }
+    assert_eq!(mutations(&test), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use aws_sim::{Account, Server, Sim};
 use kube::Client;
-use serde_json::Value;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::aws::Aws;
@@ -249,6 +250,18 @@ impl Test {
         let api = objects::api(&self.client, &self.namespace, kind);
         if let Err(error) = api.delete(name, &kube::api::DeleteParams::default()).await {
             panic!("cannot delete {kind} {name}: {error}");
+        }
+    }
+
+    /// Pauses the object and lets it go on, this many times, as fast as somebody's script does.
+    pub async fn pause_and_resume(&self, kind: &str, name: &str, times: usize) {
+        let api = objects::api(&self.client, &self.namespace, kind);
+        for paused in [true, false].repeat(times) {
+            let edit = json!({ "metadata": { "annotations": { "showcore.io/paused": paused.to_string() } } });
+            if let Err(error) = api.patch(name, &PatchParams::default(), &Patch::Merge(edit)).await {
+                panic!("cannot edit {kind} {name}: {error}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
