@@ -1,4 +1,5 @@
-//! The operator as a process, on a real API server, against the AWS stand-in: what a user does and sees.
+//! The operator as a process (or a pod: `cargo judge pod`), on a real API server, against the AWS stand-in: what a user does and
+//! sees.
 //!
 //! Each test has a namespace, an AWS account and a clock of its own; nothing sleeps, tests wait for states.
 

@@ -1,7 +1,9 @@
 //! The operator killed at the worst moment, and ended politely.
 
+use std::time::{Duration, Instant};
+
 use aws_sim::{Fault, FaultKind};
-use harness::Test;
+use harness::{Test, release::as_pods};
 
 use crate::look::{accepted_secret, calls, condition, listed, manifest, reason, secret, settled};
 
@@ -11,7 +13,8 @@ const DATABASES: [&str; 4] = ["rds", "describe-db-instances", "--query", "DBInst
 /// only when the next operator is already looking, and perhaps sending its own.
 async fn killed_in_creation(name: &str, kind: &str, service: &str, operation: &str, manifest: &str) -> Test {
     let mut test = Test::start(name).await.unwrap();
-    let kind_of_fault = FaultKind::Hang(std::time::Duration::from_secs(1));
+    // The next pod has to wait for the Lease of the one before.
+    let kind_of_fault = FaultKind::Hang(Duration::from_secs(if as_pods() { 25 } else { 1 }));
     test.account.inject(Fault { service: service.into(), operation: operation.into(), times: 1, kind: kind_of_fault });
     test.start_operator().await.unwrap();
     test.apply(manifest).await;
@@ -95,12 +98,16 @@ async fn a_cache_in_creation_whose_tags_cannot_be_read_is_waited_for() {
 #[tokio::test]
 async fn ended_by_sigterm_the_operator_finishes_what_it_has_begun() {
     let mut test = Test::start("polite").await.unwrap();
-    let kind = FaultKind::Hang(std::time::Duration::from_secs(1));
+    // A pod is told later than a process.
+    let hang = Duration::from_secs(if as_pods() { 5 } else { 1 });
+    let kind = FaultKind::Hang(hang);
     test.account.inject(Fault { service: "s3".into(), operation: "CreateBucket".into(), times: 1, kind });
     test.start_operator().await.unwrap();
     test.apply("{apiVersion: showcore.io/v1alpha1, kind: ShowCoreBucket, metadata: {name: polite}, spec: {bucketName: 'polite-{accountID}', purpose: Backups}}").await;
     test.until("the create call with AWS", |test| test.account.faults_left() == 0).await;
+    let told = Instant::now();
     test.stop_operator().await.unwrap();
+    assert!(told.elapsed() > hang / 2, "it was told before AWS answered: {:?}", told.elapsed());
     // The pass that had begun was finished: the bucket is set up whole.
     let object = test.get("ShowCoreBucket", "polite").await.unwrap();
     assert!(settled(&object), "{:#}", object["status"]);

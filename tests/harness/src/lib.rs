@@ -1,5 +1,5 @@
 //! The ground that the tests and the demo stand on: a real Kubernetes control plane, the AWS
-//! stand-in, the operator as a process, and the real `kubectl`, `aws` CLI and boto3.
+//! stand-in, the operator as a process or a pod, and the real `kubectl`, `aws` CLI and boto3.
 //!
 //! A test begins with [`Test::start`], which gives it a namespace, an AWS account and a clock of its
 //! own; then it starts the operator, applies objects, and waits for states:

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use futures::io::copy;
-use futures::{StreamExt as _, pin_mut};
+use futures::io::{AllowStdIo, copy};
+use futures::{TryStreamExt as _, pin_mut};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{ListParams, LogParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
@@ -22,7 +22,8 @@ use crate::{Helm, OperatorOptions, helm};
 pub const RELEASE: &str = "showcore-operator";
 /// `pod` has the tests' operators run as pods. Set by `cargo judge pod`, which has given the node their image.
 pub const OPERATOR: &str = "SHOWCORE_TEST_OPERATOR";
-/// A pod sees no file of this machine: a bundle becomes a `ConfigMap`, as the chart takes it.
+/// A pod sees no file of this machine: the bundle of `AWS_CA_BUNDLE` becomes a `ConfigMap`, which the chart gives to the operator
+/// by an argument.
 const CA_BUNDLE: &str = "ca-bundle";
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -38,9 +39,10 @@ pub struct Release {
     pods: Api<Pod>,
     pod: String,
     address: String,
-    log: JoinHandle<()>,
+    log: JoinHandle<Result<()>>,
     options: OperatorOptions,
     namespace: String,
+    gone: bool,
 }
 
 impl Release {
@@ -59,7 +61,7 @@ impl Release {
         std::fs::write(&path, values.to_string()).file("write", &path)?;
         let chart = std::fs::canonicalize(helm::chart()).file("find", &helm::chart())?;
         let (chart, path) = (chart.to_string_lossy(), path.to_string_lossy());
-        // How many replicas there are is its own again: a stop is not Helm's.
+        // How many replicas there are is Helm's again, whoever has stopped it.
         let install = ["upgrade", "--install", "--force-conflicts", RELEASE, &chart, "--values", &path];
         Helm::new(&options.kubeconfig, &namespace).await?.run(&install).await?.ok()?;
 
@@ -67,7 +69,7 @@ impl Release {
         let (pod, address) = running(&pods).await?;
         let log = follow(&pods, &pod, options.log.clone());
         let deployments = Api::namespaced(client.clone(), &namespace);
-        Ok(Self { deployments, pods, pod, address, log, options, namespace })
+        Ok(Self { deployments, pods, pod, address, log, options, namespace, gone: false })
     }
 
     /// Where it serves its metrics.
@@ -82,52 +84,79 @@ impl Release {
 
     /// Takes the pod away as Kubernetes does. Gives its container's exit code once it is gone and its log is whole.
     pub async fn stop(mut self) -> Result<i32> {
-        let ended = self.scaled_away().await?;
+        let before = self.scale_away().await?;
+        let ended = self.until_gone(&before, |_| Ok(())).await?;
         ended.ok_or_else(|| Error::Other(format!("the node did not say how the container of {} ended", self.pod)))
     }
 
-    /// SIGKILL, from outside; and the pod goes, so that the kubelet starts no other.
+    /// SIGKILL, from outside.
     pub async fn kill(mut self) -> Result<()> {
-        kill(Pid::from_raw(self.pid()?), Signal::SIGKILL)
-            .map_err(|error| Error::Other(format!("cannot kill the operator in {}: {error}", self.pod)))?;
-        self.scaled_away().await.map(drop)
+        let process = Pid::from_raw(self.pid()?);
+        let send = |signal| {
+            kill(process, signal)
+                .map_err(|error| Error::Other(format!("cannot send {signal} to the operator: {error}")))
+        };
+        // The kubelet would start it again. So it stands still until its pod is on its way, and gets no chance to notice that.
+        send(Signal::SIGSTOP)?;
+        let before = self.scale_away().await?;
+        let on_its_way = |pod: &Pod| pod.metadata.deletion_timestamp.as_ref().map_or(Ok(()), |_| send(Signal::SIGKILL));
+        self.until_gone(&before, on_its_way).await.map(drop)
     }
 
-    async fn scaled_away(&mut self) -> Result<Option<i32>> {
+    /// Has the Deployment take its pod away. Gives the pod as it was before.
+    async fn scale_away(&mut self) -> Result<Pod> {
         let failed = || format!("take away the pod {}", self.pod);
-        let only = ListParams::default().fields(&format!("metadata.name={}", self.pod));
-        let version = self.pods.list(&only).await.kube(failed)?.metadata.resource_version.unwrap_or_default();
+        let before = self.pods.get(&self.pod).await.kube(failed)?;
+        if let Some(crash) = crash(&before) {
+            return Err(Error::Other(format!("the operator ended before it was told to: {crash}")));
+        }
         let none = Patch::Merge(json!({ "spec": { "replicas": 0 } }));
         self.deployments.patch_scale(RELEASE, &PatchParams::default(), &none).await.kube(failed)?;
-        let watch = WatchParams::default().fields(&format!("metadata.name={}", self.pod));
-        let events = self.pods.watch(&watch, &version).await.kube(failed)?;
+        self.gone = true;
+        Ok(before)
+    }
+
+    /// Waits for the end of the pod and of its log, and hands over each of its states meanwhile. Gives its exit code.
+    async fn until_gone(&mut self, before: &Pod, seen: impl Fn(&Pod) -> Result<()>) -> Result<Option<i32>> {
+        let failed = || format!("wait for the end of the pod {}", self.pod);
+        let only = WatchParams::default().fields(&format!("metadata.name={}", self.pod));
+        let version = before.metadata.resource_version.as_deref().unwrap_or_default();
+        let events = self.pods.watch(&only, version).await.kube(failed)?;
         pin_mut!(events);
         let mut ended = None;
-        while let Some(event) = events.next().await {
-            match event.kube(failed)? {
-                WatchEvent::Modified(pod) => ended = exit_code(&pod).or(ended),
-                WatchEvent::Deleted(pod) => {
+        loop {
+            match events.try_next().await.kube(failed)? {
+                Some(WatchEvent::Modified(pod)) => {
+                    ended = exit_code(&pod).or(ended);
+                    // It may be gone already.
+                    let _ = seen(&pod);
+                }
+                Some(WatchEvent::Deleted(pod)) => {
                     ended = exit_code(&pod).or(ended);
                     break;
                 }
-                _ => {}
+                Some(_) => {}
+                None => return Err(Error::Other(format!("the pod {} does not go", self.pod))),
             }
         }
-        tokio::time::timeout(PATIENCE, &mut self.log)
-            .await
-            .map(|_| ended)
-            .map_err(|_| Error::Other(format!("the log of {} does not end", self.pod)))
+        let log = tokio::time::timeout(PATIENCE, &mut self.log).await;
+        match log {
+            Ok(Ok(whole)) => whole.map(|()| ended),
+            Ok(Err(error)) => Err(Error::Other(format!("the log of {} was not read: {error}", self.pod))),
+            Err(_) => Err(Error::Other(format!("the log of {} does not end", self.pod))),
+        }
     }
 
-    /// How its container ended before it was started again, though nobody had asked for it. Blocks.
+    /// How its container ended by itself, if it did. Blocks: for the end of a test.
     pub fn crash(&self) -> Option<String> {
-        let state = self.kubectl(&["get", "pod", &self.pod, "-o", "jsonpath={..lastState}"])?;
-        state.contains("terminated").then(|| {
+        let ended = self.kubectl(&["get", "pod", &self.pod, "-o", "jsonpath={..terminated}"])?;
+        (!ended.is_empty()).then(|| {
             let log = self.kubectl(&["logs", "--previous", "--tail=20", &self.pod]).unwrap_or_default();
-            format!("{state}\n{log}")
+            format!("{ended}\n{log}")
         })
     }
 
+    /// What kubectl answers; nothing if it fails.
     fn kubectl(&self, arguments: &[&str]) -> Option<String> {
         let mut command = std::process::Command::new(crate::tools::kubectl().ok()?);
         command
@@ -135,15 +164,18 @@ impl Release {
             .arg(&self.options.kubeconfig)
             .args(["--namespace", &self.namespace])
             .args(arguments);
-        Some(String::from_utf8_lossy(&command.output().ok()?.stdout).into_owned())
+        let output = command.output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
 impl Drop for Release {
     fn drop(&mut self) {
         self.log.abort();
-        // Without waiting: what the pod still does, it does to a stand-in that is gone.
-        self.kubectl(&["delete", "deployment", RELEASE, "--wait=false", "--ignore-not-found"]);
+        if !self.gone {
+            // Without waiting: what the pod still does, it does to a stand-in that is gone.
+            self.kubectl(&["delete", "deployment", RELEASE, "--wait=false", "--ignore-not-found"]);
+        }
     }
 }
 
@@ -217,7 +249,8 @@ async fn running(pods: &Api<Pod>) -> Result<(String, String)> {
             let runs =
                 status.and_then(|status| status.container_statuses.as_ref()?.first()?.state.as_ref()?.running.as_ref());
             let address = status.and_then(|status| status.pod_ip.clone());
-            if let (Some(_), Some(address), Some(name)) = (runs, address, &pod.metadata.name) {
+            let stays = pod.metadata.deletion_timestamp.is_none();
+            if let (true, Some(_), Some(address), Some(name)) = (stays, runs, address, &pod.metadata.name) {
                 return Ok((name.clone(), format!("{address}:8080")));
             }
         }
@@ -230,25 +263,27 @@ async fn running(pods: &Api<Pod>) -> Result<(String, String)> {
 }
 
 /// Appends what the pod logs to this file, until its end.
-fn follow(pods: &Api<Pod>, pod: &str, path: PathBuf) -> JoinHandle<()> {
+fn follow(pods: &Api<Pod>, pod: &str, path: PathBuf) -> JoinHandle<Result<()>> {
     let (pods, pod) = (pods.clone(), pod.to_owned());
     tokio::spawn(async move {
+        let file = File::options().create(true).append(true).open(&path).file("write", &path)?;
         let all = LogParams { follow: true, ..LogParams::default() };
-        let written = async {
-            let file = File::options().create(true).append(true).open(&path).file("write", &path)?;
-            let log = pods.log_stream(&pod, &all).await.kube(|| format!("read the log of {pod}"))?;
-            let mut file = futures::io::AllowStdIo::new(file);
-            copy(log, &mut file).await.file("write", &path)
-        };
-        if let Err(error) = written.await {
-            eprintln!("{error}");
-        }
+        let log = pods.log_stream(&pod, &all).await.kube(|| format!("read the log of {pod}"))?;
+        copy(log, &mut AllowStdIo::new(file)).await.map(drop).file("write", &path)
     })
 }
 
 fn exit_code(pod: &Pod) -> Option<i32> {
     let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
     Some(status.state.as_ref()?.terminated.as_ref()?.exit_code)
+}
+
+/// How the container of a pod that nobody has touched has ended, if it has.
+fn crash(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
+    let ended =
+        [&status.state, &status.last_state].into_iter().flatten().find_map(|state| state.terminated.as_ref())?;
+    Some(json!(ended).to_string())
 }
 
 /// The process id of this pod's operator on this machine.
