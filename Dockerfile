@@ -11,6 +11,8 @@ FROM --platform=$BUILDPLATFORM ${BUILDER} AS build
 RUN case "$(dpkg --print-architecture)" in amd64) other=aarch64 ;; *) other=x86-64 ;; esac \
  && apt-get update && apt-get install --yes cmake python3 "gcc-$other-linux-gnu"
 ARG TARGETARCH
+# The SBOM's time.
+ARG SOURCE_DATE_EPOCH
 WORKDIR /src
 COPY . .
 RUN image/build-binary "${TARGETARCH}" /out
