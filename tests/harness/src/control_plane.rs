@@ -73,20 +73,16 @@ impl ControlPlane {
     /// With `SHOWCORE_TEST_KUBECONFIG` it is the cluster that this file names: the CRDs are applied
     /// to it, and the namespaces that tests make stay in it.
     pub async fn shared() -> Result<Self> {
-        let control_plane = match std::env::var_os("SHOWCORE_TEST_KUBECONFIG") {
-            Some(path) if !path.is_empty() => Self::of_the_user(Path::new(&path))?,
-            _ if release::as_pods() => return Self::shared_with_node().await,
-            _ => Self::shared_by("", Vec::new()).await?,
-        };
-        crds::install(&control_plane.client().await?).await?;
-        Ok(control_plane)
+        match std::env::var_os("SHOWCORE_TEST_KUBECONFIG") {
+            Some(path) if !path.is_empty() => Self::of_the_user(Path::new(&path))?.with_crds().await,
+            _ if release::as_pods() => Self::shared_with_node().await,
+            _ => Self::shared_by("", Vec::new()).await,
+        }
     }
 
     /// The same with a real node and an audit log: what `cargo judge pod` and its tests share.
     pub async fn shared_with_node() -> Result<Self> {
-        let control_plane = Self::shared_by("node-", in_background(node).await?).await?;
-        crds::install(&control_plane.client().await?).await?;
-        Ok(control_plane)
+        Self::shared_by("node-", in_background(node).await?).await
     }
 
     async fn shared_by(prefix: &'static str, options: Vec<OsString>) -> Result<Self> {
@@ -104,7 +100,14 @@ impl ControlPlane {
             let options = [vec!["--linger".into(), LINGER.into()], options].concat();
             Self::connect(&format!("{prefix}{name}"), &options)
         })
+        .await?
+        .with_crds()
         .await
+    }
+
+    async fn with_crds(self) -> Result<Self> {
+        crds::install(&self.client().await?).await?;
+        Ok(self)
     }
 
     /// A control plane of one's own, without any CRD, which ends when this is dropped.

@@ -358,7 +358,9 @@ impl Drop for Test {
         let violations = self.sim.violations();
         if std::thread::panicking() {
             eprintln!("--- the end of the operator's log\n{}", operator::tail(&self.operator_log(), 60));
-            eprintln!("{}", crash.map_or(String::new(), |crash| format!("--- it ended by itself: {crash}")));
+            if let Some(crash) = crash {
+                eprintln!("--- it ended by itself: {crash}");
+            }
         } else {
             assert!(crash.is_none(), "the operator ended by itself: {}", crash.unwrap_or_default());
             assert!(
