@@ -11,7 +11,7 @@ use crate::tools;
 /// `PROFILE=release` in the environment has it built as for a release, and `SHOWCORE_IMAGE` names one that is there.
 pub fn archive() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("SHOWCORE_IMAGE").filter(|path| !path.is_empty()) {
-        return std::path::absolute(&path).file("find", path.as_ref());
+        return std::fs::canonicalize(&path).file("find the image of SHOWCORE_IMAGE:", path.as_ref());
     }
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
