@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::{Helm, Output, Test, helm};
 use serde_json::Value;
 
-pub const RELEASE: &str = "showcore-operator";
+pub use harness::release::RELEASE;
 
 /// A control plane without our CRDs, and Helm in the test's namespace.
 pub struct World {

@@ -154,7 +154,8 @@ async fn an_environment_leaves_the_list_and_its_stores_stay(world: &World) {
     for environment in ["production", "staging"] {
         let application = format!("stores-{environment}");
         until_there(&application, true).await;
-        world.until_of(&application, "every store to be healthy", healthy).await;
+        let application = world.until_of(&application, "every store to be healthy", healthy).await;
+        assert_eq!(application["status"]["resources"].as_array().unwrap().len(), 3);
     }
 
     world.test.account.clear_requests();

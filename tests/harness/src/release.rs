@@ -40,7 +40,7 @@ pub struct Release {
     pod: String,
     address: String,
     log: JoinHandle<Result<()>>,
-    options: OperatorOptions,
+    kubeconfig: PathBuf,
     namespace: String,
     gone: bool,
 }
@@ -69,7 +69,7 @@ impl Release {
         let (pod, address) = running(&pods).await?;
         let log = follow(&pods, &pod, options.log.clone());
         let deployments = Api::namespaced(client.clone(), &namespace);
-        Ok(Self { deployments, pods, pod, address, log, options, namespace, gone: false })
+        Ok(Self { deployments, pods, pod, address, log, kubeconfig: options.kubeconfig, namespace, gone: false })
     }
 
     /// Where it serves its metrics.
@@ -85,7 +85,7 @@ impl Release {
     /// Takes the pod away as Kubernetes does. Gives its container's exit code once it is gone and its log is whole.
     pub async fn stop(mut self) -> Result<i32> {
         let before = self.scale_away().await?;
-        let ended = self.until_gone(&before, |_| Ok(())).await?;
+        let ended = self.until_gone(&before, |_| ()).await?;
         ended.ok_or_else(|| Error::Other(format!("the node did not say how the container of {} ended", self.pod)))
     }
 
@@ -99,7 +99,12 @@ impl Release {
         // The kubelet would start it again. So it stands still until its pod is on its way, and gets no chance to notice that.
         send(Signal::SIGSTOP)?;
         let before = self.scale_away().await?;
-        let on_its_way = |pod: &Pod| pod.metadata.deletion_timestamp.as_ref().map_or(Ok(()), |_| send(Signal::SIGKILL));
+        let on_its_way = |pod: &Pod| {
+            if pod.metadata.deletion_timestamp.is_some() {
+                // It may be gone already.
+                let _ = send(Signal::SIGKILL);
+            }
+        };
         self.until_gone(&before, on_its_way).await.map(drop)
     }
 
@@ -117,7 +122,7 @@ impl Release {
     }
 
     /// Waits for the end of the pod and of its log, and hands over each of its states meanwhile. Gives its exit code.
-    async fn until_gone(&mut self, before: &Pod, seen: impl Fn(&Pod) -> Result<()>) -> Result<Option<i32>> {
+    async fn until_gone(&mut self, before: &Pod, seen: impl Fn(&Pod)) -> Result<Option<i32>> {
         let failed = || format!("wait for the end of the pod {}", self.pod);
         let only = WatchParams::default().fields(&format!("metadata.name={}", self.pod));
         let version = before.metadata.resource_version.as_deref().unwrap_or_default();
@@ -128,8 +133,7 @@ impl Release {
             match events.try_next().await.kube(failed)? {
                 Some(WatchEvent::Modified(pod)) => {
                     ended = exit_code(&pod).or(ended);
-                    // It may be gone already.
-                    let _ = seen(&pod);
+                    seen(&pod);
                 }
                 Some(WatchEvent::Deleted(pod)) => {
                     ended = exit_code(&pod).or(ended);
@@ -159,11 +163,7 @@ impl Release {
     /// What kubectl answers; nothing if it fails.
     fn kubectl(&self, arguments: &[&str]) -> Option<String> {
         let mut command = std::process::Command::new(crate::tools::kubectl().ok()?);
-        command
-            .arg("--kubeconfig")
-            .arg(&self.options.kubeconfig)
-            .args(["--namespace", &self.namespace])
-            .args(arguments);
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(["--namespace", &self.namespace]).args(arguments);
         let output = command.output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -290,10 +290,13 @@ fn crash(pod: &Pod) -> Option<String> {
 pub fn host_pid(pod: &str) -> Result<i32> {
     let variable = format!("POD_NAME={pod}");
     let processes = std::fs::read_dir("/proc").file("read", Path::new("/proc"))?;
-    let found = processes.flatten().find_map(|process| {
+    let found = processes.flatten().filter_map(|process| {
         let environment = std::fs::read(process.path().join("environ")).ok()?;
         let ours = environment.split(|byte| *byte == 0).any(|word| word == variable.as_bytes());
         ours.then(|| process.file_name().to_str()?.parse().ok()).flatten()
     });
-    found.ok_or_else(|| Error::Other(format!("no process of the pod {pod} runs")))
+    match found.collect::<Vec<_>>()[..] {
+        [pid] => Ok(pid),
+        ref others => Err(Error::Other(format!("the pod {pod} should be one process, and is {others:?}"))),
+    }
 }

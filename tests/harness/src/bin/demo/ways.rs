@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use harness::release::RELEASE;
 use harness::{
     ArgoCd, ControlPlane, Error, Helm, Kubectl, OperatorOptions, Repository, Result, control_plane, helm, image,
 };
@@ -10,7 +11,6 @@ use serde_json::Value;
 
 use crate::world::{NAMESPACE, note, show};
 
-const RELEASE: &str = "showcore-operator";
 const ESTATE: &str = "estate";
 const PATH: &str = "examples/estate";
 const PATIENCE: Duration = Duration::from_mins(2);
